@@ -1,0 +1,1 @@
+//! Data sets, exact truth, recall, protocol, records and report.

@@ -1,0 +1,1 @@
+//! Where vectors, graphs and results lie in memory and in files.
