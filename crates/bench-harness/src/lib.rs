@@ -1,1 +1,7 @@
 //! Data sets, exact truth, recall, protocol, records and report.
+#![forbid(unsafe_code)]
+
+// data
+pub mod dataset;
+pub mod dtype;
+pub mod vectors;
