@@ -169,7 +169,9 @@ impl Suite {
         match self {
             Suite::All => Ok(Self::BUILT.to_vec()),
             Suite::Kernels | Suite::Exact => Ok(vec![self]),
-            Suite::Covertree | Suite::Hnsw | Suite::ZonalPq => Err(SuiteError::NotBuilt { name: self.name() }),
+            Suite::Covertree | Suite::Hnsw | Suite::ZonalPq => {
+                Err(SuiteError::NotBuilt { name: self.name() })
+            }
         }
     }
 }

@@ -4,14 +4,14 @@
 // data
 pub mod dataset;
 pub mod dtype;
+pub mod progress;
 pub mod vectors;
 
 // measuring
-mod aligned;
+pub mod bar;
 pub mod baseline;
 pub mod engine;
 pub mod exact;
 pub mod machine;
-pub mod progress;
 pub mod protocol;
 pub mod record;

@@ -206,7 +206,7 @@ pub fn quartiles(values: &[f64]) -> Option<[f64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
+    use crate::progress::Quiet;
 
     #[test]
     fn percentiles_are_values_that_were_measured() {
@@ -253,13 +253,13 @@ mod tests {
     fn a_single_run_times_every_query_and_a_batch_is_one_call() {
         let threads = Threads::start(1).unwrap();
         let mut searcher = Counting { singles: 0, batches: 0, fail_at: usize::MAX };
-        let (timing, answers) = measure(&threads, &mut searcher, Mode::Single, (4, 2, 3), &Silent).unwrap();
+        let (timing, answers) = measure(&threads, &mut searcher, Mode::Single, (4, 2, 3), &Quiet).unwrap();
         assert_eq!((timing.qps_runs.len(), timing.latencies_us.len()), (3, 4));
         assert_eq!(searcher.singles, 4 + 3 * 4);
         assert!(timing.latencies_us.is_sorted() && timing.best_qps() > 0.0);
         assert_eq!(answers.neighbors[2].id, 1);
         assert_eq!(answers.neighbors[3].id, u32::MAX, "a place that was not filled");
-        let (timing, answers) = measure(&threads, &mut searcher, Mode::Batch, (4, 1, 3), &Silent).unwrap();
+        let (timing, answers) = measure(&threads, &mut searcher, Mode::Batch, (4, 1, 3), &Quiet).unwrap();
         assert_eq!((searcher.batches, timing.qps_runs.len(), answers.per_query), (4, 3, 1));
         assert!(timing.latencies_us.is_empty());
     }
@@ -268,7 +268,7 @@ mod tests {
     fn a_search_that_fails_ends_the_measurement() {
         let threads = Threads::start(1).unwrap();
         let mut searcher = Counting { singles: 0, batches: 0, fail_at: 5 };
-        assert!(measure(&threads, &mut searcher, Mode::Single, (4, 1, 3), &Silent).is_err());
+        assert!(measure(&threads, &mut searcher, Mode::Single, (4, 1, 3), &Quiet).is_err());
     }
 
     #[test]

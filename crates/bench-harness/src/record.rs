@@ -210,7 +210,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bad.jsonl");
         let good = serde_json::to_string(&record()).unwrap();
-        for bad in ["{", "[]", "{\"suite\":\"exact\",\"qps\":null}", "{\"suite\":\"exact\",\"qps\":-1}", "{}"] {
+        for bad in ["{", "[]", "{\"suite\":\"exact\",\"qps\":null}", "{\"suite\":\"exact\",\"qps\":-1}", "{}"]
+        {
             fs::write(&path, format!("{good}\n{bad}\n")).unwrap();
             let message = read_records(&path).unwrap_err().to_string();
             assert!(message.contains("bad.jsonl line 2"), "{bad}: {message}");

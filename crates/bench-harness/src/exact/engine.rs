@@ -36,8 +36,7 @@ impl Engine for ExactEngine {
         self.dtype
     }
 
-    fn build(&self, dataset: &Dataset, progress: &dyn Progress) -> Result<Box<dyn Index>, EngineError> {
-        progress.message("copying vectors");
+    fn build(&self, dataset: &Dataset, _progress: &dyn Progress) -> Result<Box<dyn Index>, EngineError> {
         if dataset.base.dtype() != self.dtype {
             let (vectors, queries) = (self.dtype.name(), dataset.base.dtype().name());
             return Err(ExactError::Dtype { vectors, queries }.into());

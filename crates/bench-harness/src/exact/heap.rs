@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use crate::engine::Neighbor;
 
-/// A candidate, ordered by (distance, id); a distance that is not a number counts as infinite.
+/// A candidate, ordered by (distance, id).
 #[derive(Clone, Copy, Debug)]
 struct Candidate(Neighbor);
 
@@ -54,9 +54,8 @@ impl Nearest {
 
     /// Offers one; O(log k) if it is taken.
     pub(super) fn offer(&mut self, neighbor: Neighbor) {
-        let distance = if neighbor.distance.is_nan() { f64::INFINITY } else { neighbor.distance };
         // Adding zero turns -0.0 into 0.0, which the total order would tell apart.
-        let candidate = Candidate(Neighbor { distance: distance + 0.0, ..neighbor });
+        let candidate = Candidate(Neighbor { distance: neighbor.distance + 0.0, ..neighbor });
         if self.heap.len() < self.k {
             self.heap.push(candidate);
         } else if let Some(mut worst) = self.heap.peek_mut()
@@ -107,15 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_comes_last_and_zeros_are_equal() {
+    fn both_zeros_are_equal() {
         let mut nearest = Nearest::default();
         nearest.reset(3);
-        for (id, distance) in [(0, f64::NAN), (1, 0.0), (2, -0.0)] {
+        for (id, distance) in [(0, 1.0), (1, 0.0), (2, -0.0)] {
             nearest.offer(Neighbor { id, distance });
         }
         let mut out = [Neighbor::default(); 3];
         nearest.write(&mut out, |distance| distance);
         assert_eq!(out.map(|n| n.id), [1, 2, 0]);
-        assert_eq!(out[2].distance, f64::INFINITY);
     }
 }

@@ -90,6 +90,9 @@ pub enum ExactError {
         /// How many there are.
         queries: usize,
     },
+    /// No memory for the vectors.
+    #[error(transparent)]
+    Memory(#[from] layouts::Error),
     /// A shape that the kernels refuse.
     #[error(transparent)]
     Shape(#[from] ShapeError),

@@ -1,11 +1,11 @@
 //! The vectors of a scan as they lie in memory, and the scratch that a search needs.
 
+use layouts::AlignedVec;
 use rayon::prelude::*;
 use simd_kernels::{BitForms, Distance, DistanceForms, Element, Forms, Kernels, Measure, Rows};
 
 use super::heap::Nearest;
 use super::{ExactError, Ranking};
-use crate::aligned::Aligned;
 use crate::dataset::Metric;
 
 /// Bytes of vectors that are compared before their distances are looked at: half of the smallest second-level
@@ -21,7 +21,7 @@ pub(super) const TILE_QUERIES: usize = 32;
 pub struct Scan<E: Element, O: Distance> {
     pub(super) forms: &'static Forms<E, E, O>,
     pub(super) ranking: Ranking,
-    data: Aligned<E>,
+    data: AlignedVec<E>,
     /// Elements of a row.
     pub(super) dim: usize,
     pub(super) len: usize,
@@ -145,7 +145,7 @@ impl<E: Element, O: Distance> Scan<E, O> {
         Ok(Self {
             forms,
             ranking: Ranking::of(metric),
-            data: Aligned::copied(data),
+            data: AlignedVec::from_slice(data)?,
             dim,
             len,
             inverse_norms: Vec::new(),
@@ -175,7 +175,7 @@ impl<E: Element, O: Distance> Scan<E, O> {
 
     /// All vectors as the kernels take them.
     pub(super) fn rows(&self) -> Result<Rows<'_, E>, ExactError> {
-        Ok(Rows::new(self.data.as_slice(), self.dim)?)
+        Ok(Rows::new(&self.data, self.dim)?)
     }
 
     /// Rows of one chunk.

@@ -33,8 +33,7 @@ impl<E: Element, O: Distance> Scan<E, O> {
         let scan_share = |(index, worker): (usize, &mut Worker<O>)| {
             let (start, end) = ((index * share).min(self.len), ((index + 1) * share).min(self.len));
             worker.prepare(1, self.chunk_rows(), k);
-            rows.slice(start, end)
-                .map_or(Ok(()), |rows| self.scan_for_one(worker, query, scale, rows, start))
+            rows.slice(start, end).map_or(Ok(()), |rows| self.scan_for_one(worker, query, scale, rows, start))
         };
         match workers {
             [only] => scan_share((0, only))?,
@@ -196,9 +195,9 @@ fn select<O: Distance>(
 ) {
     let mut threshold = nearest.threshold();
     for (row, value) in distances.iter().enumerate() {
-        let distance = distance_of(value.to_f64(), row);
-        // Written so that a distance that is not a number is offered, and comes last.
-        if !(distance > threshold) {
+        // The minimum with infinity turns a distance that is not a number into one that comes last.
+        let distance = distance_of(value.to_f64(), row).min(f64::INFINITY);
+        if distance <= threshold {
             nearest.offer(Neighbor { id: (first + row) as u32, distance });
             threshold = nearest.threshold();
         }

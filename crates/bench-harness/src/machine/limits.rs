@@ -12,12 +12,12 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use layouts::AlignedVec;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Caches, available_memory};
-use crate::aligned::Aligned;
 
 /// Measured read bandwidth in bytes per second, by where the data lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,31 +49,33 @@ pub struct Bound {
 
 impl Limits {
     /// Measures; well under a second. `pool` is where the threads of the run live.
-    pub fn measure(caches: &Caches, pool: &rayon::ThreadPool) -> Self {
+    ///
+    /// # Errors
+    /// [`layouts::Error`] if there is no memory for the blocks.
+    pub fn measure(caches: &Caches, pool: &rayon::ThreadPool) -> Result<Self, layouts::Error> {
         pool.install(|| {
             let l1_size = caches.l1d.unwrap_or(32 << 10);
             let l3_size = caches.l3.unwrap_or(0);
-            let block = |size: u64| Aligned::filled_by(size as usize / 8, |index| index as u64);
-            let cached = |size: u64| {
-                let block = block(size);
-                best_rate(block.as_slice(), 25, (1 << 20) / size.max(1) as usize + 1)
+            let cached = |size: u64| -> Result<f64, layouts::Error> {
+                let block = block_of(size)?;
+                Ok(best_rate(&block, 25, (1 << 20) / size.max(1) as usize + 1))
             };
             let memory_size = available_memory().map_or(256 << 20, |free| {
                 (4 * l3_size.max(64 << 20)).clamp(256 << 20, 1 << 30).min(free / 4)
             });
-            let memory = block(memory_size);
+            let memory = block_of(memory_size)?;
             let threads = rayon::current_num_threads();
-            let one = best_rate(memory.as_slice(), 5, 1);
-            let all = if threads == 1 { one } else { best_rate_of_all(memory.as_slice(), threads) };
-            Self {
-                l1: cached(l1_size / 4 * 3),
-                l2: caches.l2.map(|size| cached(size / 2)),
-                l3: caches.l3.map(|size| cached((size / 2).min(16 << 20))),
+            let one = best_rate(&memory, 5, 1);
+            let all = if threads == 1 { one } else { best_rate_of_all(&memory, threads) };
+            Ok(Self {
+                l1: cached(l1_size / 4 * 3)?,
+                l2: caches.l2.map(|size| cached(size / 2)).transpose()?,
+                l3: caches.l3.map(|size| cached((size / 2).min(16 << 20))).transpose()?,
                 memory: one,
                 memory_all: all.max(one),
                 threads,
                 clock: clock(),
-            }
+            })
         })
     }
 
@@ -94,6 +96,13 @@ impl Limits {
             _ => Bound { name: "memory", bytes_per_s: self.memory_all },
         }
     }
+}
+
+/// A block of about `size` bytes, all written once so that its pages exist.
+fn block_of(size: u64) -> Result<AlignedVec<u64>, layouts::Error> {
+    let mut block = AlignedVec::zeroed(size as usize / 8)?;
+    block.iter_mut().enumerate().for_each(|(index, word)| *word = index as u64);
+    Ok(block)
 }
 
 /// Reads a block `repeats` times and XORs what it read.
@@ -206,7 +215,7 @@ mod tests {
     #[test]
     fn limits_are_measured_and_ordered_sensibly() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let limits = Limits::measure(&Caches { l1d: Some(32 << 10), l2: None, l3: None }, &pool);
+        let limits = Limits::measure(&Caches { l1d: Some(32 << 10), l2: None, l3: None }, &pool).unwrap();
         assert!(limits.l1.is_finite() && limits.l1 > 0.0);
         assert!(limits.memory.is_finite() && limits.memory > 0.0);
         assert!(limits.memory_all >= limits.memory);
