@@ -4,4 +4,8 @@
 // data
 pub mod dataset;
 pub mod dtype;
+pub mod format;
+pub mod progress;
+pub mod read;
 pub mod vectors;
+pub mod write;
