@@ -5,6 +5,7 @@
 pub mod dataset;
 pub mod dtype;
 pub mod format;
+pub mod generate;
 pub mod progress;
 pub mod read;
 pub mod vectors;

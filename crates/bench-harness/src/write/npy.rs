@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Written, WriteFault, little};
+use super::{WriteFault, Written, little};
 use crate::vectors::{Matrix, Vectors};
 
 pub(super) fn write(out: &mut dyn Write, vectors: &Vectors) -> Written {
