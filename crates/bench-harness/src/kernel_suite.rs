@@ -194,7 +194,8 @@ fn measure_forms<E: Element, O: Distance>(
     let mut queries = AlignedVec::zeroed(TILE_QUERIES * dim)?;
     queries.iter_mut().enumerate().for_each(|(at, place)| *place = value(at + 5));
     // Every row once, in an order that no stride predicts.
-    let ids: Vec<u32> = (0..len).map(|at| ((at * 5 + 3) % len) as u32).collect();
+    let step = if len.is_multiple_of(5) { 7 } else { 5 };
+    let ids: Vec<u32> = (0..len).map(|at| (at * step % len) as u32).collect();
     let mut out = vec![O::default(); TILE_QUERIES * len];
     let mut block =
         Block { queries: Rows::new(&queries, dim)?, rows: Rows::new(&data, dim)?, ids: &ids, out: &mut out };

@@ -4,14 +4,19 @@
 // data
 pub mod dataset;
 pub mod dtype;
+pub mod format;
+pub mod generate;
 pub mod progress;
+pub mod read;
 pub mod vectors;
+pub mod write;
 
 // measuring
 pub mod bar;
 pub mod baseline;
 pub mod engine;
 pub mod exact;
+pub mod kernel_suite;
 pub mod machine;
 pub mod protocol;
 pub mod record;

@@ -86,6 +86,11 @@ impl<T> Matrix<T> {
         &self.data
     }
 
+    /// Gives the elements away.
+    pub fn into_data(self) -> Vec<T> {
+        self.data
+    }
+
     /// Row `index`, or `None` when there are fewer rows.
     pub fn row(&self, index: usize) -> Option<&[T]> {
         let start = index.checked_mul(self.dim)?;
