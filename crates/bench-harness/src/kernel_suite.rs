@@ -194,7 +194,7 @@ fn measure_forms<E: Element, O: Distance>(
     let mut queries = AlignedVec::zeroed(TILE_QUERIES * dim)?;
     queries.iter_mut().enumerate().for_each(|(at, place)| *place = value(at + 5));
     // Every row once, in an order that no stride predicts.
-    let step = if len.is_multiple_of(5) { 7 } else { 5 };
+    let step = if len.is_multiple_of(5) { 13 } else { 5 };
     let ids: Vec<u32> = (0..len).map(|at| (at * step % len) as u32).collect();
     let mut out = vec![O::default(); TILE_QUERIES * len];
     let mut block =
