@@ -263,6 +263,22 @@ impl Vectors {
         }
     }
 
+    /// A copy of the vectors named by `ids`.
+    ///
+    /// # Errors
+    /// The position in `ids` of the first id that names no vector.
+    pub fn select(&self, ids: &[u32]) -> Result<Self, usize> {
+        Ok(match self {
+            Self::F32(matrix) => Self::F32(matrix.select(ids)?),
+            Self::F64(matrix) => Self::F64(matrix.select(ids)?),
+            Self::F16(matrix) => Self::F16(matrix.select(ids)?),
+            Self::Bf16(matrix) => Self::Bf16(matrix.select(ids)?),
+            Self::U8(matrix) => Self::U8(matrix.select(ids)?),
+            Self::I8(matrix) => Self::I8(matrix.select(ids)?),
+            Self::Bits { data, bits } => Self::Bits { data: data.select(ids)?, bits: *bits },
+        })
+    }
+
     /// Keeps the first `rows` vectors, or all when there are fewer.
     pub fn truncate(&mut self, rows: usize) {
         each_number!(self, matrix => matrix.truncate(rows), bits(data, _bits) => data.truncate(rows));
