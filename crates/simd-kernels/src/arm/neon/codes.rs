@@ -179,4 +179,4 @@ unsafe impl<B: Bytes> Step for CodesU4<B> {
 }
 
 pub(super) const U8_I8: CodeForms = shells!(CodesU8<Neon>; pair: 4, rows: 8, tile: 4);
-pub(super) const U4_I8: CodeForms = shells!(CodesU4<Neon>; pair: 4, rows: 8, tile: 4);
+pub(super) const U4_I8: CodeForms = shells!(CodesU4<Neon>; pair: 4, rows: 4, tile: 2);

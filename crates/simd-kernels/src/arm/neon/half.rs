@@ -67,15 +67,15 @@ where
 }
 
 pub(super) const F16: Distances<f16> = Distances {
-    l2_squared: shells!(Alike<L2Squared<f16>>; pair: 4, rows: 8, tile: 4),
+    l2_squared: shells!(Alike<L2Squared<f16>>; pair: 4, rows: 8, tile: 3),
     inner_product: shells!(Alike<InnerProduct<f16>>; pair: 4, rows: 8, tile: 4),
-    l1: shells!(Alike<L1<f16>>; pair: 4, rows: 8, tile: 4),
+    l1: shells!(Alike<L1<f16>>; pair: 4, rows: 8, tile: 3),
     cosine: shells!(cosine Alike<InnerProduct<f16>>),
 };
 
 pub(super) const BF16: Distances<bf16> = Distances {
-    l2_squared: shells!(Alike<L2Squared<bf16>>; pair: 4, rows: 8, tile: 4),
+    l2_squared: shells!(Alike<L2Squared<bf16>>; pair: 4, rows: 8, tile: 3),
     inner_product: shells!(Alike<InnerProduct<bf16>>; pair: 4, rows: 8, tile: 4),
-    l1: shells!(Alike<L1<bf16>>; pair: 4, rows: 8, tile: 4),
+    l1: shells!(Alike<L1<bf16>>; pair: 4, rows: 8, tile: 3),
     cosine: shells!(cosine Alike<InnerProduct<bf16>>),
 };

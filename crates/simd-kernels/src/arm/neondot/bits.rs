@@ -7,4 +7,4 @@ use crate::arm::symmetric::Alike;
 use crate::table::BitForms;
 
 pub(super) const HAMMING: BitForms<i32> = shells!(Alike<Hamming<NeonDot>>; pair: 4, rows: 8, tile: 4);
-pub(super) const JACCARD: BitForms<f32> = shells!(Alike<Jaccard<NeonDot>>; pair: 4, rows: 4, tile: 2);
+pub(super) const JACCARD: BitForms<f32> = shells!(Alike<Jaccard<NeonDot>>; pair: 4, rows: 4, tile: 1);
