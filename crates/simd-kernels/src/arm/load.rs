@@ -4,6 +4,8 @@ use std::arch::aarch64::*;
 
 use half::{bf16, f16};
 
+use crate::drive::read_partial;
+
 /// Registers full of elements of `T`, ready to be computed with.
 ///
 /// # Safety
@@ -25,28 +27,14 @@ pub(super) unsafe trait Load<T>: Copy {
 
 /// The `len` bytes at `from`, then zeros.
 ///
-/// Two overlapping reads cover any length without a loop; a copy of unknown length would be a call.
-///
 /// # Safety
 /// `from` must be readable for `len` bytes, `0 < len < 16`.
 #[inline(always)]
 unsafe fn partial_bytes(from: *const u8, len: usize) -> uint8x16_t {
-    // SAFETY: each branch reads from the first byte on and up to the last one, and nothing outside; the caller
-    // vouches for `len` bytes. Every CPU of this architecture has the instructions.
+    // SAFETY: the caller vouches for `len` and for that many bytes; sixteen bytes may be seen as a register.
     unsafe {
-        let (low, high) = if len >= 8 {
-            let last = from.add(len - 8).cast::<u64>().read_unaligned();
-            // Shifted in two steps, because eight bytes leave nothing for the upper half.
-            (from.cast::<u64>().read_unaligned(), (last >> (8 * (15 - len))) >> 8)
-        } else if len >= 4 {
-            let first = u64::from(from.cast::<u32>().read_unaligned());
-            let last = u64::from(from.add(len - 4).cast::<u32>().read_unaligned());
-            (first | (last << (8 * (len - 4))), 0)
-        } else {
-            let byte = |at: usize| u64::from(from.add(at).read()) << (8 * at);
-            (byte(0) | byte(len / 2) | byte(len - 1), 0)
-        };
-        vcombine_u8(vcreate_u8(low), vcreate_u8(high))
+        std::hint::assert_unchecked(0 < len && len < 16);
+        std::mem::transmute::<u128, uint8x16_t>(read_partial(from, len))
     }
 }
 
