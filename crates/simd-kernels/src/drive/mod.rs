@@ -14,11 +14,13 @@
 
 mod ids;
 mod pair;
+mod partial;
 mod rows;
 mod tile;
 
 pub(crate) use ids::ids;
 pub(crate) use pair::{cosine, pair};
+pub(crate) use partial::{read_partial, read_partial_32};
 pub(crate) use rows::rows;
 pub(crate) use tile::tile;
 
