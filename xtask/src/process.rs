@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::say;
+
 /// What a command comes to.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -54,7 +56,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome<()> {
     if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", shown(command)).into()) }
 }
 
-/// Runs a command and returns its standard output; standard error goes where ours goes.
+/// Runs a command and returns its standard output. What it complains about is shown if it fails.
 pub(crate) fn capture(command: &mut Command) -> Outcome<String> {
     let (succeeded, text) = capture_any(command)?;
     if succeeded { Ok(text) } else { Err(format!("{} failed: {}", shown(command), text.trim()).into()) }
@@ -62,11 +64,12 @@ pub(crate) fn capture(command: &mut Command) -> Outcome<String> {
 
 /// Runs a command and returns whether it succeeded, and its standard output.
 pub(crate) fn capture_any(command: &mut Command) -> Outcome<(bool, String)> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start {}: {error}", shown(command)))?;
-    Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    let output = command.output().map_err(|error| format!("cannot start {}: {error}", shown(command)))?;
+    let succeeded = output.status.success();
+    if !succeeded {
+        String::from_utf8_lossy(&output.stderr).lines().for_each(say::note);
+    }
+    Ok((succeeded, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 /// The command as one would type it.

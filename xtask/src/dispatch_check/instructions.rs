@@ -219,8 +219,12 @@ fn judge(
             format!("{} instructions that {tier} does not have, first {first}", above.len()),
         );
     }
+    let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
     for call in code.calls.iter().filter(|call| !body.may_call.contains(&call.as_str())) {
-        proof.violation("calls", place, format!("{} calls {call}", code.name));
+        *calls.entry(call).or_default() += 1;
+    }
+    for (call, places) in calls {
+        proof.violation("calls", place, format!("{} calls {call} in {places} places", code.name));
     }
     for store in &code.compressing_stores {
         proof.violation("compresses to memory", place, store);
