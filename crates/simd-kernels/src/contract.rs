@@ -153,23 +153,62 @@ pub const FAMILIES: &[Family] = &[
             body(Tier::Avx2, 5.0, &[need(&["vpsadbw"], 256)]),
             body(Tier::Avx512, 5.0, &[need(&["vpsadbw"], 512)]),
             body(Tier::Neon, 1.5, &[need(&["uabd", "sabd", "uaba", "saba"], 128)]),
+            body(Tier::NeonDot, 1.5, &[need(&["udot"], 128)]),
+        ],
+    },
+    Family { kernels: &["codes_u8"], divides: false, bodies: CODES_U8 },
+    Family { kernels: &["codes_u4"], divides: false, bodies: CODES_U4 },
+    Family { kernels: &["hamming_bits"], divides: false, bodies: BITS },
+    Family { kernels: &["jaccard_bits"], divides: true, bodies: BITS },
+    Family {
+        kernels: &[
+            "panel_inner_product_f32",
+            "panel_l2_squared_f32",
+            "panel_inner_product_f64",
+            "panel_l2_squared_f64",
+        ],
+        divides: false,
+        bodies: &[
+            baseline(1.5, &[need(&["mulps", "mulpd", "fmul", "fmla"], 128)]),
+            body(Tier::Avx2, 3.0, &[need(&["vfmadd"], 256)]),
+            body(Tier::Avx512, 3.0, &[need(&["vfmadd"], 512)]),
         ],
     },
     Family {
-        kernels: &["codes_u8", "codes_u4"],
+        kernels: &[
+            "panel_inner_product_u8",
+            "panel_l2_squared_u8",
+            "panel_inner_product_i8",
+            "panel_l2_squared_i8",
+        ],
         divides: false,
         bodies: &[
-            baseline(1.5, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
-            body(Tier::Avx2, 5.0, &[need(&["vpmaddwd", "vpmaddubsw"], 256)]),
-            body(Tier::Avx512, 5.0, &[need(&["vpmaddwd", "vpmaddubsw"], 512)]),
+            baseline(1.5, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
+            body(Tier::Avx2, 5.0, &[need(&["vpmaddwd"], 256)]),
+            body(Tier::Avx512, 5.0, &[need(&["vpmaddwd"], 512)]),
             body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
-            body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
-            body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
-            body(Tier::NeonI8mm, 1.5, &[need(&["usdot", "usmmla"], 128)]),
         ],
     },
-    Family { kernels: &["hamming_bits"], divides: false, bodies: BITS },
-    Family { kernels: &["jaccard_bits"], divides: true, bodies: BITS },
+];
+
+const CODES_U8: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 2.5, &[need(&["vpmaddwd", "vpmaddubsw"], 256)]),
+    body(Tier::Avx512, 3.0, &[need(&["vpmaddwd", "vpmaddubsw"], 512)]),
+    body(Tier::Avx512Icl, 4.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+    body(Tier::NeonI8mm, 1.5, &[need(&["usdot", "usmmla"], 128)]),
+];
+
+/// Codes below 16 are within the signed range, where `sdot` does what `usdot` does.
+const CODES_U4: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 5.0, &[need(&["vpmaddwd", "vpmaddubsw"], 256)]),
+    body(Tier::Avx512, 5.0, &[need(&["vpmaddwd", "vpmaddubsw"], 512)]),
+    body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
 ];
 
 const FLOAT: &[Body] = &[
@@ -209,6 +248,7 @@ const BITS: &[Body] = &[
     body(Tier::Avx512, 3.0, &[need(&["vpshufb"], 512), need(&["vpsadbw"], 512)]),
     body(Tier::Avx512Icl, 5.0, &[need(&["vpopcntq"], 512)]),
     body(Tier::Neon, 1.0, &[need(&["cnt"], 128)]),
+    body(Tier::NeonDot, 1.0, &[need(&["cnt"], 128), need(&["udot"], 128)]),
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! list does not compile, so none can escape the check.
 
 use crate::element::Element;
+use crate::panels::PanelForms;
 use crate::table::{Distances, Forms, Kernels, table_of};
 use crate::tier::Tier;
 
@@ -25,7 +26,23 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         return Vec::new();
     }
     let mut list = List { tier, entries: Vec::new() };
-    let Kernels { tier: _, f32, f64, f16, bf16, u8, i8, hamming, jaccard, u8_i8, u4_i8 } = table_of(tier);
+    let Kernels {
+        tier: _,
+        f32,
+        f64,
+        f16,
+        bf16,
+        u8,
+        i8,
+        hamming,
+        jaccard,
+        u8_i8,
+        u4_i8,
+        panel_f32,
+        panel_f64,
+        panel_u8,
+        panel_i8,
+    } = table_of(tier);
     list.distances(f32);
     list.distances(f64);
     list.distances(f16);
@@ -36,6 +53,10 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.forms("jaccard_bits", jaccard);
     list.forms("codes_u8", u8_i8);
     list.forms("codes_u4", u4_i8);
+    list.panels(panel_f32);
+    list.panels(panel_f64);
+    list.panels(panel_u8);
+    list.panels(panel_i8);
     list.entries
 }
 
@@ -55,6 +76,12 @@ impl List {
         self.one(format!("{name}_rows"), rows as usize);
         self.one(format!("{name}_ids"), ids as usize);
         self.one(format!("{name}_tile"), tile as usize);
+    }
+
+    fn panels<T: Element>(&mut self, panels: &PanelForms<T>) {
+        let PanelForms { inner_product, l2_squared } = *panels;
+        self.one(format!("panel_inner_product_{}", T::NAME), inner_product as usize);
+        self.one(format!("panel_l2_squared_{}", T::NAME), l2_squared as usize);
     }
 
     fn distances<T: Element>(&mut self, distances: &Distances<T>) {

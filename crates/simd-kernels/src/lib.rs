@@ -18,6 +18,7 @@ mod drive;
 mod element;
 #[doc(hidden)]
 pub mod inventory;
+mod panels;
 mod portable;
 mod prefetch;
 pub mod reference;
@@ -32,6 +33,7 @@ mod x86;
 
 pub use element::{Distance, Element, Measure};
 pub use half::{bf16, f16};
+pub use panels::{PANEL_ROWS, PanelElement, PanelForms, Panels};
 pub use prefetch::prefetch_slice;
 pub use table::{BitForms, CodeForms, DistanceForms, Forms, Kernels};
 pub use tier::{Capabilities, TIER_VARIABLE, Tier, TierError, capabilities};

@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use simd_kernels::{Distance, Element, Forms, Kernels, Measure, Rows, bf16, f16, reference};
+use simd_kernels::{
+    Distance, Element, Forms, Kernels, Measure, PANEL_ROWS, PanelElement, Panels, Rows, bf16, f16, reference,
+};
 
 use crate::faults;
 
@@ -47,6 +49,10 @@ pub(crate) fn of_table(kernels: &'static Kernels, fault: Option<&str>) -> Vec<Su
     forms("codes_u8", kernels.codes_u8(), DIM, 1, codes, &mut list);
     let codes = |a: &[i8], b: &[u8]| f64::from(reference::codes_u4(a, b));
     forms("codes_u4", kernels.codes_u4(), DIM, 2, codes, &mut list);
+    panels::<f32>(kernels, &mut list);
+    panels::<f64>(kernels, &mut list);
+    panels::<u8>(kernels, &mut list);
+    panels::<i8>(kernels, &mut list);
     faults::slow_down(fault, kernels.tier(), &mut list);
     list
 }
@@ -166,4 +172,46 @@ fn forms<Q: Element, E: Element, O: Distance>(
             black_box(out);
         }),
     );
+}
+
+fn panels<T: PanelElement>(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    /// Two full tiles on every tier.
+    const QUERIES: usize = 24;
+    let count = BYTES / (PANEL_ROWS * DIM * size_of::<T>()).min(BYTES);
+    let queries = Rc::new(elements::<T>(QUERIES * DIM));
+    let data = Rc::new(elements::<T>(count * PANEL_ROWS * DIM));
+    let places = QUERIES * count * PANEL_ROWS;
+    let twin = |measure: Measure| {
+        let (queries, data) = (queries.clone(), data.clone());
+        Box::new(move || {
+            for query in black_box(&*queries).chunks_exact(DIM) {
+                for row in black_box(&*data).chunks_exact(DIM) {
+                    black_box(reference::measure(measure, query, row));
+                }
+            }
+        })
+    };
+    for measure in [Measure::InnerProduct, Measure::L2Squared] {
+        let twin = twin(measure);
+        let (queries, data) = (queries.clone(), data.clone());
+        let (query_norms, row_norms) =
+            (vec![T::Distance::default(); QUERIES], vec![T::Distance::default(); count * PANEL_ROWS]);
+        let out = std::cell::RefCell::new(vec![T::Distance::default(); places]);
+        let work = move || {
+            let (forms, out) = (kernels.panels::<T>(), &mut out.borrow_mut()[..]);
+            let queries = Rows::new(black_box(&queries), DIM).expect("whole queries");
+            let panels = Panels::new(black_box(&data), DIM).expect("whole panels");
+            match measure {
+                Measure::InnerProduct => forms.inner_product(queries, panels, out),
+                _ => forms.l2_squared(queries, &query_norms, panels, &row_norms, out),
+            }
+            .expect("equal lengths");
+            black_box(out);
+        };
+        list.push(Subject {
+            kernel: format!("panel_{}_{}", measure.name(), T::NAME),
+            work: Box::new(work),
+            twin,
+        });
+    }
 }

@@ -15,8 +15,10 @@ pub(crate) unsafe fn read_partial(from: *const u8, n: usize) -> u128 {
             u128::from_le_bytes(from.cast::<[u8; 16]>().read())
         } else if n >= 8 {
             let low = u64::from_le_bytes(from.cast::<[u8; 8]>().read());
-            let high = u64::from_le_bytes(from.add(n - 8).cast::<[u8; 8]>().read());
-            u128::from(low) | u128::from(high) << (8 * (n - 8))
+            let last = u64::from_le_bytes(from.add(n - 8).cast::<[u8; 8]>().read());
+            // In two steps, because eight bytes leave none for the upper half. Shifting 128 bits costs more.
+            let high = last >> (8 * (15 - n)) >> 8;
+            u128::from(low) | u128::from(high) << 64
         } else if n >= 4 {
             let low = u32::from_le_bytes(from.cast::<[u8; 4]>().read());
             let high = u32::from_le_bytes(from.add(n - 4).cast::<[u8; 4]>().read());

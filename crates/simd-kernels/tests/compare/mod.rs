@@ -6,6 +6,7 @@
 //! canaries, and rows, ids and tile must agree bit for bit with one another.
 
 mod measures;
+mod panels;
 mod specials;
 
 use simd_kernels::{Distance, Element, Forms, Kernels, Rows, ShapeError};
@@ -76,6 +77,7 @@ pub(crate) fn table(kernels: &'static Kernels) -> Tally {
     let mut tally = Tally::default();
     measures::of_table(kernels, &mut tally);
     specials::of_table(kernels, &mut tally);
+    panels::of_table(kernels, &mut tally);
     tally
 }
 

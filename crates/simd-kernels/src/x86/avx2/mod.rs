@@ -5,6 +5,7 @@ mod codes;
 mod f32;
 mod f64;
 mod int8;
+mod panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -26,6 +27,17 @@ macro_rules! shells {
 }
 use shells;
 
+/// [`crate::table::panel_forms!`] with this tier's features and register budget.
+macro_rules! panel_shells {
+    ($step:ty; panels: $panels:literal, queries: $queries:literal) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+            $step; panels: $panels, queries: $queries
+        )
+    };
+}
+use panel_shells;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx2,
     f32: f32::F32,
@@ -38,5 +50,9 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_f32: panel::PANEL_F32,
+    panel_f64: panel::PANEL_F64,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
     ..crate::portable::KERNELS
 };

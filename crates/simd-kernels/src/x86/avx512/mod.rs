@@ -5,6 +5,7 @@ pub(in crate::x86) mod codes;
 pub(in crate::x86) mod f32;
 mod f64;
 pub(in crate::x86) mod int8;
+pub(in crate::x86) mod panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -29,6 +30,17 @@ macro_rules! shells {
     };
 }
 use shells;
+
+/// [`crate::table::panel_forms!`] with this tier's features and register budget.
+macro_rules! panel_shells {
+    ($step:ty; panels: $panels:literal, queries: $queries:literal) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+            $step; panels: $panels, queries: $queries
+        )
+    };
+}
+use panel_shells;
 
 /// The lowest `n` bits set: the mask of a partial load of 8, 16, 32 or 64 elements.
 #[inline(always)]
@@ -60,5 +72,9 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_f32: panel::PANEL_F32,
+    panel_f64: panel::PANEL_F64,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
     ..crate::x86::avx2::KERNELS
 };

@@ -99,7 +99,7 @@ macro_rules! loads {
 }
 
 /// Σ q · r. A missing element is a zero of the query, whatever the shift makes of the row's.
-struct InnerProduct<E>(PhantomData<E>);
+pub(super) struct InnerProduct<E>(PhantomData<E>);
 
 // SAFETY: a full load reads 64 bytes, `partial` exactly `n`.
 unsafe impl<E: Operand> Step for InnerProduct<E> {

@@ -4,6 +4,7 @@
 mod bits;
 mod codes;
 mod int8;
+mod panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -29,6 +30,17 @@ macro_rules! shells {
 }
 use shells;
 
+/// [`crate::table::panel_forms!`] with this tier's features and register budget.
+macro_rules! panel_shells {
+    ($step:ty; panels: $panels:literal, queries: $queries:literal) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq")]
+            $step; panels: $panels, queries: $queries
+        )
+    };
+}
+use panel_shells;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx512Icl,
     u8: int8::U8,
@@ -37,5 +49,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
     ..crate::x86::avx512::KERNELS
 };
