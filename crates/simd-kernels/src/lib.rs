@@ -12,8 +12,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[doc(hidden)]
+pub mod contract;
 mod drive;
 mod element;
+#[doc(hidden)]
+pub mod inventory;
 mod panels;
 mod portable;
 mod prefetch;

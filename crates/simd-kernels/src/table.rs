@@ -233,7 +233,7 @@ impl Kernels {
 }
 
 /// The table of a tier, whether or not this CPU can run it.
-fn table_of(tier: Tier) -> &'static Kernels {
+pub(crate) fn table_of(tier: Tier) -> &'static Kernels {
     static BASELINE: Kernels = crate::portable::KERNELS;
     #[cfg(target_arch = "x86_64")]
     {

@@ -109,7 +109,8 @@ pub(crate) unsafe trait Step {
 /// The sums of `R` rows against one query, one accumulator each.
 ///
 /// # Safety
-/// `query` and every pointer of `rows` must be readable for `dim` dimensions; the tier's features must be there.
+/// `query` and every pointer of `rows` must be readable for `dim` dimensions, at least one; the tier's features must
+/// be there.
 #[inline(always)]
 unsafe fn block<S: Step, const R: usize>(
     query: *const S::Query,
@@ -118,6 +119,8 @@ unsafe fn block<S: Step, const R: usize>(
 ) -> [S::Acc; R] {
     // SAFETY: every offset stays below `dim`, which the caller vouches for.
     unsafe {
+        // `Rows` has no dimension of zero; unsaid, a `memset` of the results is compiled for it.
+        std::hint::assert_unchecked(dim > 0);
         let mut acc = [S::zero(); R];
         let mut at = 0;
         while at + S::WIDTH <= dim {

@@ -15,6 +15,16 @@ struct InnerProduct<T>(PhantomData<T>);
 /// Σ |x − y|.
 struct L1<T>(PhantomData<T>);
 
+/// Eight lanes, one by one. (`array::map` would become a call for each vector.)
+#[inline(always)]
+fn widen<T: Copy>(narrow: [T; 8], to_f32: impl Fn(T) -> f32) -> f32x8 {
+    let mut lanes = [0.0; 8];
+    for (lane, value) in lanes.iter_mut().zip(narrow) {
+        *lane = to_f32(value);
+    }
+    f32x8::from(lanes)
+}
+
 macro_rules! steps {
     ($elem:ty: $($name:ident($acc:ident, $q:ident, $r:ident) $step:expr;)+) => {$(
         // SAFETY: `load` reads one array of `WIDTH` elements, `load_partial` copies `n`; no CPU feature is used.
@@ -31,13 +41,13 @@ macro_rules! steps {
             #[inline(always)]
             unsafe fn load_query(from: *const $elem) -> f32x8 {
                 // SAFETY: the caller vouches for `WIDTH` elements.
-                f32x8::from(unsafe { from.cast::<[$elem; 8]>().read() }.map(<$elem>::to_f32))
+                widen(unsafe { from.cast::<[$elem; 8]>().read() }, <$elem>::to_f32)
             }
             #[inline(always)]
             unsafe fn load_query_partial(from: *const $elem, n: usize) -> f32x8 {
                 // SAFETY: the caller vouches for `n < WIDTH` elements.
                 let padded: [$elem; 8] = bytemuck::cast(unsafe { read_partial(from.cast(), n * 2) });
-                f32x8::from(padded.map(<$elem>::to_f32))
+                widen(padded, <$elem>::to_f32)
             }
             #[inline(always)]
             unsafe fn load_row(from: *const $elem) -> f32x8 {

@@ -1,0 +1,275 @@
+//! What the machine code of every kernel must look like, as data: the first proof of `cargo xtask dispatch-check`.
+//!
+//! A [`Family`] lists the tiers on which its kernels have a body of their own. On every other tier the table
+//! inherits the best body below, and that inheritance is thereby *declared*; a table that inherits where a body
+//! is listed, or has a body where none is, fails the check. For each body the contract says which instructions
+//! must stand inside one of its loops, and at which register width, and how much faster than the scalar twin it
+//! must at least be. What is forbidden is the same for all: instructions above the tier, gathers, compressing
+//! stores, calls, x87, divisions, and leaving dirty upper registers behind.
+//!
+//! Whoever adds a body adds a line here; nothing else needs to know.
+
+use crate::tier::Tier;
+
+/// An instruction that must stand inside a loop of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Mnemonics of which one suffices, by their beginnings: `vfmadd` covers `vfmadd231ps`.
+    pub any: &'static [&'static str],
+    /// The width of its widest register.
+    pub bits: u16,
+}
+
+/// The contract of one body: the code of a family's kernels on one tier.
+#[derive(Clone, Copy, Debug)]
+pub struct Body {
+    /// The tier that the code is written for.
+    pub tier: Tier,
+    /// Each of these must be found.
+    pub must: &'static [Need],
+    /// Functions that it may call, by the names that the linker knows.
+    pub may_call: &'static [&'static str],
+    /// The least speed-up over the scalar twin, on rows that stay in the first-level cache.
+    pub floor: f64,
+}
+
+/// Kernels whose code follows the same plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Kernel names, or their beginnings up to an underscore.
+    pub kernels: &'static [&'static str],
+    /// Whether its arithmetic contains a floating-point division.
+    pub divides: bool,
+    /// The bodies, lowest tier first.
+    pub bodies: &'static [Body],
+}
+
+/// The contract of `kernel` in the table of `tier`: its family and the body that the table must hold.
+/// `None` if no family names the kernel.
+pub fn find(kernel: &str, tier: Tier) -> Option<(&'static Family, &'static Body)> {
+    let family = FAMILIES.iter().find(|family| family.kernels.iter().any(|name| names(name, kernel)))?;
+    let body = family.bodies.iter().rev().find(|body| is_at_or_below(body.tier, tier))?;
+    Some((family, body))
+}
+
+/// Whether `name` is `kernel`, or its beginning up to an underscore.
+fn names(name: &str, kernel: &str) -> bool {
+    kernel.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// Whether a CPU that runs `tier` runs `body`: the two must be of one architecture.
+pub fn is_at_or_below(body: Tier, tier: Tier) -> bool {
+    let is_arm = |tier: Tier| tier >= Tier::Neon;
+    body == Tier::Baseline || (is_arm(body) == is_arm(tier) && body <= tier)
+}
+
+const fn need(any: &'static [&'static str], bits: u16) -> Need {
+    Need { any, bits }
+}
+
+const fn body(tier: Tier, floor: f64, must: &'static [Need]) -> Body {
+    Body { tier, must, may_call: &[], floor }
+}
+
+/// The portable floor copies its tails with `memcpy`; it is compiled for SSE2 and for NEON.
+const fn baseline(floor: f64, must: &'static [Need]) -> Body {
+    Body { tier: Tier::Baseline, must, may_call: &["memcpy"], floor }
+}
+
+/// Every kernel of the library.
+pub const FAMILIES: &[Family] = &[
+    Family {
+        kernels: &["l2_squared_f32", "inner_product_f32", "l2_squared_f64", "inner_product_f64"],
+        divides: false,
+        bodies: FLOAT,
+    },
+    Family { kernels: &["cosine_f32", "cosine_f64"], divides: true, bodies: FLOAT },
+    Family {
+        kernels: &["l1_f32", "l1_f64"],
+        divides: false,
+        bodies: &[
+            baseline(1.5, &[need(&["addps", "addpd", "fadd"], 128)]),
+            body(
+                Tier::Avx2,
+                3.0,
+                &[
+                    need(&["vaddps", "vaddpd"], 256),
+                    need(&["vandps", "vandpd", "vandnps", "vandnpd", "vpand"], 256),
+                ],
+            ),
+            body(
+                Tier::Avx512,
+                3.0,
+                &[need(&["vaddps", "vaddpd"], 512), need(&["vandps", "vandpd", "vpand"], 512)],
+            ),
+            body(Tier::Neon, 1.5, &[need(&["fabd"], 128), need(&["fadd"], 128)]),
+        ],
+    },
+    Family { kernels: &["l2_squared_f16", "inner_product_f16"], divides: false, bodies: HALF },
+    Family { kernels: &["cosine_f16"], divides: true, bodies: HALF },
+    Family {
+        kernels: &["l1_f16"],
+        divides: false,
+        bodies: &[
+            baseline(0.5, &[need(&["addps", "fadd"], 128)]),
+            body(Tier::Avx2, 3.0, &[need(&["vcvtph2ps"], 256), need(&["vaddps"], 256)]),
+            body(Tier::Avx512, 3.0, &[need(&["vcvtph2ps"], 512), need(&["vaddps"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fcvtl"], 128), need(&["fadd"], 128)]),
+        ],
+    },
+    Family { kernels: &["inner_product_bf16"], divides: false, bodies: BF16_DOT },
+    Family { kernels: &["cosine_bf16"], divides: true, bodies: BF16_DOT },
+    Family {
+        kernels: &["l2_squared_bf16"],
+        divides: false,
+        bodies: &[
+            baseline(0.8, &[need(&["mulps", "fmul", "fmla"], 128)]),
+            body(Tier::Avx2, 3.0, &[need(&["vfmadd"], 256)]),
+            body(Tier::Avx512, 3.0, &[need(&["vfmadd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fmla"], 128)]),
+        ],
+    },
+    Family {
+        kernels: &["l1_bf16"],
+        divides: false,
+        bodies: &[
+            baseline(0.8, &[need(&["addps", "fadd"], 128)]),
+            body(Tier::Avx2, 3.0, &[need(&["vaddps"], 256)]),
+            body(Tier::Avx512, 3.0, &[need(&["vaddps"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fadd"], 128)]),
+        ],
+    },
+    Family {
+        kernels: &["l2_squared_u8", "inner_product_u8", "l2_squared_i8", "inner_product_i8"],
+        divides: false,
+        bodies: INT8,
+    },
+    Family { kernels: &["cosine_u8", "cosine_i8"], divides: true, bodies: INT8 },
+    Family {
+        kernels: &["l1_u8", "l1_i8"],
+        divides: false,
+        bodies: &[
+            baseline(1.5, &[need(&["pmaddwd", "paddd", "smlal", "saba", "add"], 128)]),
+            body(Tier::Avx2, 5.0, &[need(&["vpsadbw"], 256)]),
+            body(Tier::Avx512, 5.0, &[need(&["vpsadbw"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["uabd", "sabd", "uaba", "saba"], 128)]),
+            body(Tier::NeonDot, 1.5, &[need(&["udot"], 128)]),
+        ],
+    },
+    Family { kernels: &["codes_u8"], divides: false, bodies: CODES_U8 },
+    Family { kernels: &["codes_u4"], divides: false, bodies: CODES_U4 },
+    Family { kernels: &["hamming_bits"], divides: false, bodies: BITS },
+    Family { kernels: &["jaccard_bits"], divides: true, bodies: BITS },
+    Family {
+        kernels: &[
+            "panel_inner_product_f32",
+            "panel_l2_squared_f32",
+            "panel_inner_product_f64",
+            "panel_l2_squared_f64",
+        ],
+        divides: false,
+        bodies: &[
+            baseline(1.5, &[need(&["mulps", "mulpd", "fmul", "fmla"], 128)]),
+            body(Tier::Avx2, 3.0, &[need(&["vfmadd"], 256)]),
+            body(Tier::Avx512, 3.0, &[need(&["vfmadd"], 512)]),
+        ],
+    },
+    Family {
+        kernels: &[
+            "panel_inner_product_u8",
+            "panel_l2_squared_u8",
+            "panel_inner_product_i8",
+            "panel_l2_squared_i8",
+        ],
+        divides: false,
+        bodies: &[
+            baseline(1.5, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
+            body(Tier::Avx2, 5.0, &[need(&["vpmaddwd"], 256)]),
+            body(Tier::Avx512, 5.0, &[need(&["vpmaddwd"], 512)]),
+            body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
+        ],
+    },
+];
+
+const CODES_U8: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 2.5, &[need(&["vpmaddwd", "vpmaddubsw"], 256)]),
+    body(Tier::Avx512, 3.0, &[need(&["vpmaddwd", "vpmaddubsw"], 512)]),
+    body(Tier::Avx512Icl, 4.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+    body(Tier::NeonI8mm, 1.5, &[need(&["usdot", "usmmla"], 128)]),
+];
+
+/// Codes below 16 are within the signed range, where `sdot` does what `usdot` does.
+const CODES_U4: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 5.0, &[need(&["vpmaddwd", "vpmaddubsw"], 256)]),
+    body(Tier::Avx512, 5.0, &[need(&["vpmaddwd", "vpmaddubsw"], 512)]),
+    body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+];
+
+const FLOAT: &[Body] = &[
+    baseline(1.5, &[need(&["mulps", "mulpd", "fmul", "fmla"], 128)]),
+    body(Tier::Avx2, 3.0, &[need(&["vfmadd"], 256)]),
+    body(Tier::Avx512, 3.0, &[need(&["vfmadd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["fmla"], 128)]),
+];
+
+const HALF: &[Body] = &[
+    baseline(0.5, &[need(&["mulps", "fmul", "fmla"], 128)]),
+    body(Tier::Avx2, 3.0, &[need(&["vcvtph2ps"], 256), need(&["vfmadd"], 256)]),
+    body(Tier::Avx512, 3.0, &[need(&["vcvtph2ps"], 512), need(&["vfmadd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["fcvtl"], 128), need(&["fmla"], 128)]),
+];
+
+const BF16_DOT: &[Body] = &[
+    baseline(0.8, &[need(&["mulps", "fmul", "fmla"], 128)]),
+    body(Tier::Avx2, 3.0, &[need(&["vfmadd"], 256)]),
+    body(Tier::Avx512, 3.0, &[need(&["vfmadd"], 512)]),
+    body(Tier::Avx512Bf16, 4.0, &[need(&["vdpbf16ps"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["fmla"], 128)]),
+];
+
+const INT8: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 5.0, &[need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 5.0, &[need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull", "umlal", "umull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+];
+
+const BITS: &[Body] = &[
+    baseline(1.0, &[need(&["pand", "pxor", "cnt"], 128)]),
+    body(Tier::Avx2, 3.0, &[need(&["vpshufb"], 256), need(&["vpsadbw"], 256)]),
+    body(Tier::Avx512, 3.0, &[need(&["vpshufb"], 512), need(&["vpsadbw"], 512)]),
+    body(Tier::Avx512Icl, 5.0, &[need(&["vpopcntq"], 512)]),
+    body(Tier::Neon, 1.0, &[need(&["cnt"], 128)]),
+    body(Tier::NeonDot, 1.0, &[need(&["cnt"], 128), need(&["udot"], 128)]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_stand_in_order_and_begin_with_the_floor() {
+        for family in FAMILIES {
+            assert_eq!(family.bodies[0].tier, Tier::Baseline);
+            assert!(family.bodies.windows(2).all(|pair| pair[0].tier < pair[1].tier), "{:?}", family.kernels);
+            assert!(family.bodies.iter().all(|body| body.floor > 0.0 && !body.must.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_tier_without_a_body_inherits_the_one_below_of_its_architecture() {
+        let origin = |kernel, tier| find(kernel, tier).map(|(_, body)| body.tier);
+        assert_eq!(origin("l2_squared_f32_rows", Tier::Avx512Icl), Some(Tier::Avx512));
+        assert_eq!(origin("l2_squared_f32_rows", Tier::NeonDot), Some(Tier::Neon));
+        assert_eq!(origin("l2_squared_f3", Tier::Avx2), None);
+        assert_eq!(origin("cosine_bf16", Tier::Avx512Bf16), Some(Tier::Avx512Bf16));
+    }
+}

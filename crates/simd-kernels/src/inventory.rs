@@ -1,0 +1,120 @@
+//! Every function pointer of a kernel table with its name: what `cargo xtask dispatch-check` disassembles.
+//!
+//! The structs are taken apart field by field, without `..`: a kernel that is added to a table and not to this
+//! list does not compile, so none can escape the check.
+
+use crate::element::Element;
+use crate::panels::PanelForms;
+use crate::table::{Distances, Forms, Kernels, table_of};
+use crate::tier::Tier;
+
+/// One function of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `<measure>_<element>_<form>`, such as `l2_squared_f32_rows`: the name that contracts are looked up by.
+    pub kernel: String,
+    /// The tier whose table it stands in.
+    pub tier: Tier,
+    /// Where the function begins.
+    pub address: usize,
+}
+
+/// The functions of the table of `tier`, whether or not this CPU can run them: they are named, not called.
+/// Empty for a tier of another architecture.
+pub fn inventory(tier: Tier) -> Vec<Entry> {
+    if !Tier::ALL.contains(&tier) {
+        return Vec::new();
+    }
+    let mut list = List { tier, entries: Vec::new() };
+    let Kernels {
+        tier: _,
+        f32,
+        f64,
+        f16,
+        bf16,
+        u8,
+        i8,
+        hamming,
+        jaccard,
+        u8_i8,
+        u4_i8,
+        panel_f32,
+        panel_f64,
+        panel_u8,
+        panel_i8,
+    } = table_of(tier);
+    list.distances(f32);
+    list.distances(f64);
+    list.distances(f16);
+    list.distances(bf16);
+    list.distances(u8);
+    list.distances(i8);
+    list.forms("hamming_bits", hamming);
+    list.forms("jaccard_bits", jaccard);
+    list.forms("codes_u8", u8_i8);
+    list.forms("codes_u4", u4_i8);
+    list.panels(panel_f32);
+    list.panels(panel_f64);
+    list.panels(panel_u8);
+    list.panels(panel_i8);
+    list.entries
+}
+
+struct List {
+    tier: Tier,
+    entries: Vec<Entry>,
+}
+
+impl List {
+    fn one(&mut self, kernel: impl Into<String>, address: usize) {
+        self.entries.push(Entry { kernel: kernel.into(), tier: self.tier, address });
+    }
+
+    fn forms<Q: Element, E: Element, O>(&mut self, name: &str, forms: &Forms<Q, E, O>) {
+        let Forms { pair, rows, ids, tile, pack: _, granule: _ } = *forms;
+        self.one(format!("{name}_pair"), pair as usize);
+        self.one(format!("{name}_rows"), rows as usize);
+        self.one(format!("{name}_ids"), ids as usize);
+        self.one(format!("{name}_tile"), tile as usize);
+    }
+
+    fn panels<T: Element>(&mut self, panels: &PanelForms<T>) {
+        let PanelForms { inner_product, l2_squared } = *panels;
+        self.one(format!("panel_inner_product_{}", T::NAME), inner_product as usize);
+        self.one(format!("panel_l2_squared_{}", T::NAME), l2_squared as usize);
+    }
+
+    fn distances<T: Element>(&mut self, distances: &Distances<T>) {
+        let Distances { l2_squared, inner_product, l1, cosine } = distances;
+        self.forms(&format!("l2_squared_{}", T::NAME), l2_squared);
+        self.forms(&format!("inner_product_{}", T::NAME), inner_product);
+        self.forms(&format!("l1_{}", T::NAME), l1);
+        self.one(format!("cosine_{}", T::NAME), *cosine as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract;
+
+    #[test]
+    fn every_kernel_of_every_tier_has_a_name_of_its_own_and_a_contract() {
+        for &tier in Tier::ALL {
+            let entries = inventory(tier);
+            let mut names: Vec<_> = entries.iter().map(|entry| &entry.kernel).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), entries.len());
+            for entry in &entries {
+                assert!(contract::find(&entry.kernel, tier).is_some(), "{} has no contract", entry.kernel);
+            }
+        }
+    }
+
+    #[test]
+    fn tables_of_other_architectures_are_empty() {
+        let foreign = if cfg!(target_arch = "aarch64") { Tier::Avx2 } else { Tier::Neon };
+        assert!(inventory(foreign).is_empty());
+    }
+}

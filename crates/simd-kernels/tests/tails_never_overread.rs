@@ -1,0 +1,133 @@
+//! No kernel touches a byte outside its arguments: every input and output lies between two pages that may not
+//! be touched, once flush against the one behind it and once against the one in front.
+//!
+//! A kernel that reads too far does not fail an assertion here, it ends the process.
+#![cfg(unix)]
+
+use bytemuck::Pod;
+use simd_kernels::{Distance, Element, Forms, Kernels, Measure, Rows, Tier, bf16, f16};
+
+/// Whole pages of memory with a forbidden page on either side.
+struct Guarded {
+    start: *mut u8,
+    len: usize,
+    page: usize,
+}
+
+impl Guarded {
+    fn new(bytes: usize) -> Self {
+        // SAFETY: asks for a number.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        let len = bytes.next_multiple_of(page).max(page);
+        // SAFETY: a fresh private mapping of `len` bytes and two pages; nobody else knows it.
+        let start = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let start = libc::mmap(std::ptr::null_mut(), len + 2 * page, libc::PROT_NONE, flags, -1, 0);
+            assert_ne!(start, libc::MAP_FAILED);
+            let start = start.cast::<u8>().add(page);
+            assert_eq!(libc::mprotect(start.cast(), len, libc::PROT_READ | libc::PROT_WRITE), 0);
+            start
+        };
+        Self { start, len, page }
+    }
+
+    /// `count` elements against the front page, or against the back one.
+    fn slice<T: Pod>(&mut self, count: usize, at_end: bool) -> &mut [T] {
+        let bytes = count * size_of::<T>();
+        assert!(bytes <= self.len);
+        let offset = if at_end { self.len - bytes } else { 0 };
+        // SAFETY: the bytes lie in the mapping, zeroed or written before; `T` takes any bits, and pages and
+        // multiples of its size before their end are aligned for it; the borrow of `self` keeps it alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(offset).cast::<T>(), count) }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // SAFETY: unmaps what `new` mapped; no slice outlives its borrow.
+        unsafe { libc::munmap(self.start.sub(self.page).cast(), self.len + 2 * self.page) };
+    }
+}
+
+const ROWS: usize = 6;
+
+/// Calls every form on vectors of every tail length, flush with a forbidden page on either side.
+fn walk<Q: Element, E: Element, O: Distance>(forms: &Forms<Q, E, O>, pack: usize, granule: usize) {
+    let largest = 200 * size_of::<f64>() * ROWS;
+    let (mut query, mut data, mut results) =
+        (Guarded::new(largest), Guarded::new(largest), Guarded::new(largest));
+    for dim in (1..=144).filter(|dim| dim % granule == 0) {
+        for at_end in [true, false] {
+            let (row_len, queries) = (dim / pack, query.slice::<Q>(2 * dim, at_end));
+            let rows = Rows::with_stride(
+                data.slice::<E>((ROWS - 1) * (row_len + 1) + row_len, at_end),
+                ROWS,
+                row_len,
+                row_len + 1,
+            )
+            .unwrap();
+            let last = if at_end { &queries[dim..] } else { &queries[..dim] };
+            for index in [0, ROWS - 1] {
+                let row = rows.row(index).unwrap();
+                assert_eq!(forms.pair(last, row).unwrap(), O::default());
+            }
+            forms.rows(last, rows, results.slice(ROWS, at_end)).unwrap();
+            let ids = [5, 0, 5, 1, 2];
+            forms.ids(last, rows, &ids, results.slice(ids.len(), at_end)).unwrap();
+            let queries = Rows::new(queries, dim).unwrap();
+            forms.tile(queries, rows, results.slice(2 * ROWS, at_end)).unwrap();
+            assert!(results.slice::<O>(2 * ROWS, at_end).iter().all(|&value| value == O::default()));
+        }
+    }
+}
+
+fn distances<T: Element>(kernels: &'static Kernels) {
+    for measure in Measure::ALL {
+        walk(kernels.forms::<T>(measure), 1, 1);
+    }
+    let (mut a, mut b) = (Guarded::new(4096), Guarded::new(4096));
+    for dim in 1..=144 {
+        for at_end in [true, false] {
+            let cosine = kernels.cosine(a.slice::<T>(dim, at_end), b.slice::<T>(dim, at_end)).unwrap();
+            assert!(cosine == Default::default());
+        }
+    }
+}
+
+fn available() -> impl Iterator<Item = &'static Kernels> {
+    Tier::ALL.iter().filter_map(|&tier| Kernels::for_tier(tier))
+}
+
+#[test]
+fn floats_stay_inside_their_arguments() {
+    for kernels in available() {
+        distances::<f32>(kernels);
+        distances::<f64>(kernels);
+    }
+}
+
+#[test]
+fn halves_stay_inside_their_arguments() {
+    for kernels in available() {
+        distances::<f16>(kernels);
+        distances::<bf16>(kernels);
+    }
+}
+
+#[test]
+fn bytes_stay_inside_their_arguments() {
+    for kernels in available() {
+        distances::<u8>(kernels);
+        distances::<i8>(kernels);
+    }
+}
+
+#[test]
+fn bits_and_codes_stay_inside_their_arguments() {
+    for kernels in available() {
+        walk(kernels.hamming(), 1, 1);
+        walk(kernels.jaccard(), 1, 1);
+        walk(kernels.codes_u8(), 1, 1);
+        walk(kernels.codes_u4(), 2, 32);
+    }
+}
