@@ -1,5 +1,5 @@
 //! The report has every section, is well-formed, asks for nothing from outside, and survives hostile names.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bench_harness::bar::Bar;
 use bench_harness::baseline::Baseline;
