@@ -7,8 +7,11 @@
 use half::{bf16, f16};
 
 use crate::element::{Element, Measure};
+use crate::math::MathTable;
+use crate::select::SelectTable;
 use crate::tier::{Tier, TierError, capabilities};
 use crate::view::{Rows, ShapeError, expect_len};
+use crate::wht::WalshHadamardTable;
 
 /// One measure in its four forms, for queries of `Q`, rows of `E` and results of `O`.
 ///
@@ -150,6 +153,9 @@ pub struct Kernels {
     pub(crate) jaccard: BitForms<f32>,
     pub(crate) u8_i8: CodeForms,
     pub(crate) u4_i8: CodeForms,
+    pub(crate) math: MathTable,
+    pub(crate) walsh_hadamard: WalshHadamardTable,
+    pub(crate) select: SelectTable,
 }
 
 impl Kernels {

@@ -9,6 +9,9 @@ mod codes;
 mod float;
 mod half;
 mod int8;
+mod lanes;
+mod math;
+mod select;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -25,4 +28,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };

@@ -1,6 +1,16 @@
 //! [`Tier::Avx512`].
 
+mod lanes;
+mod math;
+mod select;
+
 use crate::table::Kernels;
 use crate::tier::Tier;
 
-pub(crate) const KERNELS: Kernels = Kernels { tier: Tier::Avx512, ..crate::x86::avx2::KERNELS };
+pub(crate) const KERNELS: Kernels = Kernels {
+    tier: Tier::Avx512,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
+    ..crate::x86::avx2::KERNELS
+};
