@@ -37,18 +37,20 @@ pub(crate) fn argmin<T: Ordered, C: Compare<T>>(c: C, values: &[T]) -> Option<(u
             }
         }
     }
-    let tail = at;
     let mut of_tail = None;
-    for (index, &value) in values[tail..].iter().enumerate() {
+    while at < len {
+        // SAFETY: `at < len`.
+        let value = unsafe { from.add(at).read() };
         if value < best {
             best = value;
-            of_tail = Some((tail + index, value));
+            of_tail = Some((at, value));
         }
+        at += 1;
     }
     if of_tail.is_some() {
         return of_tail;
     }
-    // Nothing below `GREATEST` was found unless `best` is below it; then all places are searched for it.
+    // If nothing below `GREATEST` was found, `best` is that, and all places are searched for it.
     let wanted = c.splat(best);
     let mut at = start;
     while at + C::WIDTH <= end {
@@ -56,10 +58,18 @@ pub(crate) fn argmin<T: Ordered, C: Compare<T>>(c: C, values: &[T]) -> Option<(u
         let bits = c.equal(unsafe { c.load(from.add(at)) }, wanted);
         if bits != 0 {
             let place = at + bits.trailing_zeros() as usize;
-            return values.get(place).map(|&value| (place, value));
+            // SAFETY: the place is a lane of that register.
+            return Some((place, unsafe { from.add(place).read() }));
         }
         at += C::WIDTH;
     }
-    let rest = values.get(at..end)?;
-    rest.iter().position(|&value| value == best).and_then(|index| Some((at + index, *rest.get(index)?)))
+    while at < end {
+        // SAFETY: `at < end <= len`.
+        let value = unsafe { from.add(at).read() };
+        if value == best {
+            return Some((at, value));
+        }
+        at += 1;
+    }
+    None
 }

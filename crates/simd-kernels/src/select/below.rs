@@ -24,8 +24,12 @@ pub(crate) unsafe fn below<T: Ordered, C: Compare<T>>(
         while at + C::WIDTH <= len {
             let x = c.load(from.add(at));
             let bits = c.below(x, limits);
-            c.keep(x, bits, base_id.wrapping_add(at as u32), ids.add(kept), out.add(kept));
-            kept += bits.count_ones() as usize;
+            // Where hits are rare the branch is guessed, and whole stores that hardly advance, hence overlap
+            // and straddle cache lines again and again, are what would cost most.
+            if bits != 0 {
+                c.keep(x, bits, base_id.wrapping_add(at as u32), ids.add(kept), out.add(kept));
+                kept += bits.count_ones() as usize;
+            }
             at += C::WIDTH;
         }
         while at < len {

@@ -28,7 +28,9 @@ pub(crate) unsafe fn top_k<T: Ordered, C: Compare<T>>(
             let value = from.add(at).read();
             // Only NaN differs from itself.
             if value.partial_cmp(&value).is_some() {
-                heap.write(held, value, base_id.wrapping_add(at as u32));
+                // Volatile, or for integers the compiler would make the loop a call that copies memory.
+                heap.values.add(held).write_volatile(value);
+                heap.ids.add(held).write(base_id.wrapping_add(at as u32));
                 held += 1;
             }
             at += 1;

@@ -234,10 +234,11 @@ unsafe fn last<T: Real, L: Lanes<T>, const R: usize, const FIRST: bool>(
         // SAFETY: the `R` vectors lie within the block.
         unsafe {
             let v = load::<T, L, R, FIRST>(l, x, at, L::WIDTH, first);
-            let v = butterflies(l, v).map(
-                #[inline(always)]
-                |v| within(l, v, L::WIDTH),
-            );
+            let mut v = butterflies(l, v);
+            // A loop: a closure would not inherit the shell's features.
+            for v in &mut v {
+                *v = within(l, *v, L::WIDTH);
+            }
             store(l, x, at, L::WIDTH, v);
         }
         at += R * L::WIDTH;
