@@ -96,11 +96,14 @@ pub(crate) trait Shell<T: Ordered> {
     unsafe fn top_k(values: &[T], base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize;
 }
 
+/// Values, threshold, first id, and the places of ids and values.
+type Below<T> = unsafe fn(&[T], T, u32, &mut [u32], &mut [T]) -> usize;
+
 /// The selection of one type on one tier.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct SelectKernels<T: Ordered> {
-    pub(crate) below: unsafe fn(&[T], T, u32, &mut [u32], &mut [T]) -> usize,
+    pub(crate) below: Below<T>,
     pub(crate) argmin: unsafe fn(&[T]) -> Option<(usize, T)>,
     pub(crate) top_k: unsafe fn(&[T], u32, &mut [u32], &mut [T]) -> usize,
 }

@@ -39,7 +39,7 @@ static SET_PAIRS: [u64; 16] = {
         let (mut lane, mut found) = (0, 0);
         while lane < 4 {
             if bits >> lane & 1 == 1 {
-                table[bits] |= (2 * lane | (2 * lane + 1) << 8) << (16 * found);
+                table[bits] |= ((2 * lane) | ((2 * lane + 1) << 8)) << (16 * found);
                 found += 1;
             }
             lane += 1;
