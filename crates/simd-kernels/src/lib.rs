@@ -14,6 +14,7 @@
 
 mod drive;
 mod element;
+mod panels;
 mod portable;
 mod prefetch;
 pub mod reference;
@@ -28,6 +29,7 @@ mod x86;
 
 pub use element::{Distance, Element, Measure};
 pub use half::{bf16, f16};
+pub use panels::{PANEL_ROWS, PanelElement, PanelForms, Panels};
 pub use prefetch::prefetch_slice;
 pub use table::{BitForms, CodeForms, DistanceForms, Forms, Kernels};
 pub use tier::{Capabilities, TIER_VARIABLE, Tier, TierError, capabilities};

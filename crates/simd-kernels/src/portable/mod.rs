@@ -9,6 +9,7 @@ mod codes;
 mod float;
 mod half;
 mod int8;
+mod panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -25,4 +26,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_f32: panel::F32,
+    panel_f64: panel::F64,
+    panel_u8: panel::U8,
+    panel_i8: panel::I8,
 };
