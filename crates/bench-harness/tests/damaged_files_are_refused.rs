@@ -1,5 +1,6 @@
 //! Damaged, truncated and absurd files of every format: a typed error that names the file, never a panic, and
 //! never more memory than the file has bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
