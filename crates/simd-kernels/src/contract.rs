@@ -172,6 +172,7 @@ pub const FAMILIES: &[Family] = &[
             baseline(1.5, &[need(&["mulps", "mulpd", "fmul", "fmla"], 128)]),
             body(Tier::Avx2, 3.0, &[need(&["vfmadd"], 256)]),
             body(Tier::Avx512, 3.0, &[need(&["vfmadd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fmla"], 128)]),
         ],
     },
     Family {
@@ -187,6 +188,8 @@ pub const FAMILIES: &[Family] = &[
             body(Tier::Avx2, 5.0, &[need(&["vpmaddwd"], 256)]),
             body(Tier::Avx512, 5.0, &[need(&["vpmaddwd"], 512)]),
             body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["smlal", "smull", "umlal", "umull"], 128)]),
+            body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
         ],
     },
 ];
