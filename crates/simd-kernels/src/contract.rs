@@ -194,6 +194,46 @@ pub const FAMILIES: &[Family] = &[
             body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
         ],
     },
+    Family {
+        kernels: &["exp", "rbf", "matern12", "matern32", "matern52"],
+        divides: false,
+        bodies: &[
+            baseline(0.6, &[need(&["mulps", "mulpd", "fmul", "fmla"], 128)]),
+            body(Tier::Avx2, 2.0, &[need(&["vfmadd"], 256)]),
+            body(Tier::Avx512, 3.7, &[need(&["vfmadd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fmla"], 128)]),
+        ],
+    },
+    Family {
+        kernels: &["sqrt"],
+        divides: false,
+        bodies: &[
+            baseline(1.0, &[need(&["sqrtps", "sqrtpd", "fsqrt"], 128)]),
+            body(Tier::Avx2, 2.2, &[need(&["vsqrtps", "vsqrtpd"], 256)]),
+            body(Tier::Avx512, 3.9, &[need(&["vsqrtps", "vsqrtpd"], 512)]),
+            body(Tier::Neon, 1.2, &[need(&["fsqrt"], 128)]),
+        ],
+    },
+    Family {
+        kernels: &["walsh_hadamard"],
+        divides: false,
+        bodies: &[
+            baseline(1.2, &[need(&["addps", "addpd", "fadd"], 128)]),
+            body(Tier::Avx2, 2.4, &[need(&["vaddps", "vaddpd"], 256), need(&["vsubps", "vsubpd"], 256)]),
+            body(Tier::Avx512, 2.6, &[need(&["vaddps", "vaddpd"], 512), need(&["vsubps", "vsubpd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fadd"], 128), need(&["fsub"], 128)]),
+        ],
+    },
+    Family {
+        kernels: &["select_below", "argmin", "top_k"],
+        divides: false,
+        bodies: &[
+            baseline(0.7, &[need(&["cmp", "pcmp", "fcm", "cmgt"], 128)]),
+            body(Tier::Avx2, 1.4, &[need(&["vcmp", "vpcmp"], 256)]),
+            body(Tier::Avx512, 1.8, &[need(&["vcmp", "vpcmp"], 512)]),
+            body(Tier::Neon, 1.2, &[need(&["fcm", "cmgt", "cmhi"], 128)]),
+        ],
+    },
 ];
 
 const CODES_U8: &[Body] = &[
