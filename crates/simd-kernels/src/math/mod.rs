@@ -99,8 +99,8 @@ pub struct MathKernels<T: Real> {
 /// The elementwise functions of one tier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MathTable {
-    f32: MathKernels<f32>,
-    f64: MathKernels<f64>,
+    pub(crate) f32: MathKernels<f32>,
+    pub(crate) f64: MathKernels<f64>,
 }
 
 impl MathTable {
