@@ -127,6 +127,8 @@ struct Buffers<P: Element> {
 trait Panel: PanelElement<Distance: Ordered> {
     /// Half the distance from 1 to the next number; 0 where arithmetic is exact.
     const ROUNDING: f64;
+    /// What a rounding loses where a product is too small to be a normal number.
+    const UNDERFLOW: f64;
     /// Squared norms whose sum is below this cannot overflow on the way.
     const MAX_NORM: f64;
     /// The least value above `limit`.
@@ -136,9 +138,10 @@ trait Panel: PanelElement<Distance: Ordered> {
 }
 
 macro_rules! panel {
-    ($($type:ident: $group:literal, $rounding:expr, $max_norm:expr, $above:expr;)+) => {$(
+    ($($type:ident: $group:literal, $rounding:expr, $underflow:expr, $max_norm:expr, $above:expr;)+) => {$(
         impl Panel for $type {
             const ROUNDING: f64 = $rounding;
+            const UNDERFLOW: f64 = $underflow;
             const MAX_NORM: f64 = $max_norm;
             fn above(limit: f64) -> Self::Distance {
                 let above: fn(f64) -> Self::Distance = $above;
@@ -156,10 +159,10 @@ macro_rules! panel {
     )+};
 }
 panel! {
-    f32: 1, f32::EPSILON as f64 / 2.0, f32::MAX as f64 / 8.0, |limit| (limit as f32).next_up();
-    f64: 1, f64::EPSILON / 2.0, f64::MAX / 8.0, f64::next_up;
-    u8: 4, 0.0, f64::INFINITY, |limit| (limit as i32).saturating_add(1);
-    i8: 4, 0.0, f64::INFINITY, |limit| (limit as i32).saturating_add(1);
+    f32: 1, f32::EPSILON as f64 / 2.0, f32::MIN_POSITIVE as f64, f32::MAX as f64 / 8.0, |limit| (limit as f32).next_up();
+    f64: 1, f64::EPSILON / 2.0, f64::MIN_POSITIVE, f64::MAX / 8.0, f64::next_up;
+    u8: 4, 0.0, 0.0, f64::INFINITY, |limit| (limit as i32).saturating_add(1);
+    i8: 4, 0.0, 0.0, f64::INFINITY, |limit| (limit as i32).saturating_add(1);
 }
 
 /// Scans every row for every query, chunk by chunk, and leaves what is near in `nearest`, one per query.
@@ -278,7 +281,7 @@ impl<P: Panel> Buffers<P> {
         let norms = self.query_norms.get(query.index).map_or(0.0, |norm| norm.to_f64()) + self.largest_row_norm;
         // Either value carries at most n = dim + 16 roundings, each of a term that the norms bound:
         // Σ |qᵢ rᵢ| ≤ |q| |r| ≤ (|q|² + |r|²) / 2.
-        let error = 2.0 * (scan.dim + 16) as f64 * P::ROUNDING * norms;
+        let error = (scan.dim + 16) as f64 * (2.0 * P::ROUNDING * norms + P::UNDERFLOW);
         let count = if norms < P::MAX_NORM {
             let worst = match nearest.threshold() {
                 worst if worst == f64::INFINITY => self.kth_value(scan, len, query.in_tile, nearest.k())?,
