@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use bench_harness::bar::Bar;
 use bench_harness::baseline::Baseline;
@@ -16,18 +17,19 @@ use bench_harness::{report, table};
 use clap::{Args, ValueEnum};
 use simd_kernels::{Kernels, Tier};
 
+use crate::say;
+
 /// Queries of a set that are measured when nothing else is said.
 const QUERIES: usize = 1000;
 
 /// Generated sets of a quick run: integers, which `f32`, `f16`, `bf16` and `u8` hold exactly, and bits.
 const QUICK: [&str; 2] = ["synth:sift?n=50000&q=200", "synth:bits?n=100000&d=256&q=200"];
 /// Generated sets of a full run without `--dataset`.
-const FULL: [&str; 3] =
-    ["synth:sift?n=200000", "synth:clustered?n=100000&d=96", "synth:bits?n=500000&d=256"];
+const FULL: [&str; 3] = ["synth:sift?n=200000", "synth:clustered?n=100000&d=96", "synth:bits?n=500000&d=256"];
 
 /// Measure speed and recall on generated or real data.
-#[derive(Args, Clone, Debug)]
-pub struct BenchArguments {
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
     /// Offline on small generated sets, under a minute: several element types, fewer runs and kernels.
     #[arg(long)]
     quick: bool,
@@ -87,7 +89,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-impl BenchArguments {
+impl Arguments {
     /// What to measure, checked before anything slow begins.
     fn settings(&self) -> Result<Settings, Box<dyn Error>> {
         // Asked for even when `--tier` is given: a wrong NIGH_SIMD is an error, whatever else is said.
@@ -128,11 +130,19 @@ impl BenchArguments {
     }
 }
 
-/// Runs the benchmark; `say` is given what is to be printed, a piece at a time.
-///
-/// # Errors
-/// Whatever was wrong with the arguments, the data or the machine, in words.
-pub fn bench(arguments: &BenchArguments, say: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
+/// Runs the benchmark. What cannot be run as asked ends with status 2 and one line that says why.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    match bench(arguments, &mut |text| say::line(text)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::warn(format_args!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The benchmark; `print` is given what is to be printed, a piece at a time.
+fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
     let settings = arguments.settings()?;
     let metric = arguments.metric.as_deref().map(str::parse::<Metric>).transpose()?;
     let baseline = match &arguments.baseline {
@@ -167,20 +177,20 @@ pub fn bench(arguments: &BenchArguments, say: &mut dyn FnMut(&str)) -> Result<()
     let (results, page) = (arguments.out.join("results.jsonl"), arguments.out.join("report.html"));
     write_records(&results, &run.records)?;
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
-    say(&table::header(&run));
+    print(table::header(&run).trim_end());
     if run.records.iter().any(|record| record.suite != "kernels") {
-        say(&format!("\n{}\n", table::indexes(&run)));
+        print(&format!("\n{}", table::indexes(&run)));
     }
     if let Some(kernels) = table::kernels(&run) {
-        say(&format!("\n{kernels}\n"));
+        print(&format!("\n{kernels}"));
     }
     if let Some((name, _)) = &run.baseline {
-        say(&format!("\nbaseline: {name}; ~ is within the spread of the runs: no change\n"));
+        print(&format!("\nbaseline: {name}; ~ is within the spread of the runs: no change"));
     }
     for notice in &run.notices {
-        say(&format!("note: {notice}\n"));
+        print(&format!("note: {notice}"));
     }
-    say(&format!("\nresults: {}   report: {}\n", results.display(), page.display()));
+    print(&format!("\nresults: {}   report: {}", results.display(), page.display()));
     Ok(())
 }
 
@@ -192,10 +202,10 @@ mod tests {
     #[derive(Parser)]
     struct Command {
         #[command(flatten)]
-        bench: BenchArguments,
+        bench: Arguments,
     }
 
-    fn parse(arguments: &str) -> Result<BenchArguments, String> {
+    fn parse(arguments: &str) -> Result<Arguments, String> {
         let words = std::iter::once("bench").chain(arguments.split_whitespace());
         Command::try_parse_from(words).map(|command| command.bench).map_err(|error| error.to_string())
     }
@@ -243,7 +253,8 @@ mod tests {
     #[test]
     fn a_data_set_that_does_not_exist_is_named_with_the_places_that_were_searched() {
         let out = std::env::temp_dir().join(format!("nigh-bench-{}", std::process::id()));
-        let message = refusal(&format!("--suite exact --dataset nothing-of-this-name --out {}", out.display()));
+        let message =
+            refusal(&format!("--suite exact --dataset nothing-of-this-name --out {}", out.display()));
         std::fs::remove_dir_all(&out).unwrap();
         assert!(message.contains("nothing-of-this-name") && message.contains("looked for"), "{message}");
     }

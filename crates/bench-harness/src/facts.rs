@@ -66,7 +66,9 @@ fn bytes(value: u64) -> String {
 fn describe_machine(machine: &Machine) -> String {
     let mut text = format!("{}  {} cores", machine.cpu, machine.cores);
     let caches = machine.caches;
-    for (name, size) in [("L1d", caches.l1d), ("L2", caches.l2), ("L3", caches.l3), ("memory", machine.memory)] {
+    for (name, size) in
+        [("L1d", caches.l1d), ("L2", caches.l2), ("L3", caches.l3), ("memory", machine.memory)]
+    {
         if let Some(size) = size {
             text.push_str(&format!("  {name} {}", bytes(size)));
         }
@@ -77,10 +79,13 @@ fn describe_machine(machine: &Machine) -> String {
 /// The tier that searched, and why not another: the command line or `NIGH_SIMD` may have capped it.
 fn describe_tier(settings: &Settings) -> String {
     let variable = std::env::var(simd_kernels::TIER_VARIABLE).unwrap_or_else(|_| "not set".to_owned());
-    let dispatch = capabilities().map_or_else(|error| error.to_string(), |state| match state.active {
-        active if active == settings.tier => format!("dispatch: {state}"),
-        active => format!("asked for with --tier, dispatch alone takes {active}"),
-    });
+    let dispatch = capabilities().map_or_else(
+        |error| error.to_string(),
+        |state| match state.active {
+            active if active == settings.tier => format!("dispatch: {state}"),
+            active => format!("asked for with --tier, dispatch alone takes {active}"),
+        },
+    );
     format!("tier {}  ({dispatch}; {} {variable})", settings.tier, simd_kernels::TIER_VARIABLE)
 }
 

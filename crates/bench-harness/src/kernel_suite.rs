@@ -110,7 +110,8 @@ fn measure_type<T: Element>(
     records: &mut Vec<Record>,
 ) -> Result<(), KernelSuiteError> {
     for measure in Measure::ALL {
-        let forms: Vec<_> = settings.tiers().iter().map(|table| (table.tier(), table.forms::<T>(measure))).collect();
+        let forms: Vec<_> =
+            settings.tiers().iter().map(|table| (table.tier(), table.forms::<T>(measure))).collect();
         measure_forms(settings, &forms, (measure.name(), T::NAME, dim), records)?;
     }
     Ok(())

@@ -202,7 +202,8 @@ impl Run {
             if !must && dtype != Dtype::F16 {
                 return None;
             }
-            let share = changed as f64 / ((dataset.base.len() + dataset.queries.len()) * dataset.base.dim()) as f64;
+            let share =
+                changed as f64 / ((dataset.base.len() + dataset.queries.len()) * dataset.base.dim()) as f64;
             let largest = base.largest_change.max(queries.largest_change);
             self.notices.push(format!(
                 "{name} as {dtype}: {:.1} % of the elements were rounded, by at most {largest:.2e}; recall is \

@@ -13,14 +13,27 @@ pub fn header(run: &Run) -> String {
 
 /// All records of indexes, in the order of measurement, under a line of column names.
 pub fn indexes(run: &Run) -> String {
-    let mut head =
-        vec!["index", "params", "dtype", "mode", "build s", "MiB", "recall id", "eps", "QPS", "p50 µs", "p95", "p99"];
+    let mut head = vec![
+        "index",
+        "params",
+        "dtype",
+        "mode",
+        "build s",
+        "MiB",
+        "recall id",
+        "eps",
+        "QPS",
+        "p50 µs",
+        "p95",
+        "p99",
+    ];
     head.extend(["dist/query", "of limit"]);
     if run.baseline.is_some() {
         head.push("baseline");
     }
     let mut table = plain(&head, 4);
-    let several = run.records.iter().any(|record| run.records.first().is_some_and(|f| f.dataset != record.dataset));
+    let several =
+        run.records.iter().any(|record| run.records.first().is_some_and(|f| f.dataset != record.dataset));
     let mut dataset = String::new();
     for record in run.records.iter().filter(|record| record.suite != "kernels") {
         if several && record.dataset != dataset {
@@ -36,7 +49,11 @@ pub fn indexes(run: &Run) -> String {
             record.index_bytes.map_or_else(dash, |bytes| format!("{:.1}", bytes as f64 / (1 << 20) as f64)),
             number(record.recall_id, 4),
             number(record.recall_eps, 4),
-            if record.qps >= 100.0 { grouped(record.qps.round() as u64) } else { format!("{:.1}", record.qps) },
+            if record.qps >= 100.0 {
+                grouped(record.qps.round() as u64)
+            } else {
+                format!("{:.1}", record.qps)
+            },
             record.p50_us.map_or_else(dash, micros),
             record.p95_us.map_or_else(dash, micros),
             record.p99_us.map_or_else(dash, micros),
@@ -57,7 +74,9 @@ pub fn kernels(run: &Run) -> Option<String> {
     let shown: Vec<&Record> = run
         .records
         .iter()
-        .filter(|r| r.suite == "kernels" && r.mode == "rows" && (r.metric == "l2_squared" || r.metric == "hamming"))
+        .filter(|r| {
+            r.suite == "kernels" && r.mode == "rows" && (r.metric == "l2_squared" || r.metric == "hamming")
+        })
         .collect();
     let mut tiers: Vec<&str> = Vec::new();
     let mut lines: Vec<(&str, &str, usize)> = Vec::new();
@@ -94,7 +113,7 @@ pub fn kernels(run: &Run) -> Option<String> {
 
 fn plain(head: &[&str], left: usize) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head.iter().copied());
+    table.load_style(presets::NOTHING).set_header(head.iter().copied());
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if index >= left {
