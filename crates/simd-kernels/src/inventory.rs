@@ -4,9 +4,12 @@
 //! list does not compile, so none can escape the check.
 
 use crate::element::Element;
+use crate::math::{MathKernels, MathTable, Real};
 use crate::panels::PanelForms;
+use crate::select::{Ordered, SelectKernels, SelectTable};
 use crate::table::{Distances, Forms, Kernels, table_of};
 use crate::tier::Tier;
+use crate::wht::WalshHadamardTable;
 
 /// One function of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,9 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         panel_f64,
         panel_u8,
         panel_i8,
+        math,
+        walsh_hadamard,
+        select,
     } = table_of(tier);
     list.distances(f32);
     list.distances(f64);
@@ -57,6 +63,16 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.panels(panel_f64);
     list.panels(panel_u8);
     list.panels(panel_i8);
+    let MathTable { f32, f64 } = math;
+    list.math(f32);
+    list.math(f64);
+    let WalshHadamardTable { f32, f64 } = *walsh_hadamard;
+    list.one("walsh_hadamard_f32", f32 as usize);
+    list.one("walsh_hadamard_f64", f64 as usize);
+    let SelectTable { f32, f64, i32 } = select;
+    list.select("f32", f32);
+    list.select("f64", f64);
+    list.select("i32", i32);
     list.entries
 }
 
@@ -82,6 +98,23 @@ impl List {
         let PanelForms { inner_product, l2_squared } = *panels;
         self.one(format!("panel_inner_product_{}", T::NAME), inner_product as usize);
         self.one(format!("panel_l2_squared_{}", T::NAME), l2_squared as usize);
+    }
+
+    fn math<T: Real>(&mut self, math: &MathKernels<T>) {
+        let MathKernels { exp, sqrt, rbf, matern12, matern32, matern52 } = *math;
+        self.one(format!("exp_{}", T::NAME), exp as usize);
+        self.one(format!("sqrt_{}", T::NAME), sqrt as usize);
+        self.one(format!("rbf_{}", T::NAME), rbf as usize);
+        self.one(format!("matern12_{}", T::NAME), matern12 as usize);
+        self.one(format!("matern32_{}", T::NAME), matern32 as usize);
+        self.one(format!("matern52_{}", T::NAME), matern52 as usize);
+    }
+
+    fn select<T: Ordered>(&mut self, name: &str, select: &SelectKernels<T>) {
+        let SelectKernels { below, argmin, top_k } = *select;
+        self.one(format!("select_below_{name}"), below as usize);
+        self.one(format!("argmin_{name}"), argmin as usize);
+        self.one(format!("top_k_{name}"), top_k as usize);
     }
 
     fn distances<T: Element>(&mut self, distances: &Distances<T>) {

@@ -114,6 +114,8 @@ struct Buffers<P: Element> {
     panels: AlignedVec<P>,
     row_norms: Vec<P::Distance>,
     largest_row_norm: f64,
+    /// The least and the greatest inverse norm of the chunk's rows that are not zero, under the cosine.
+    inverse_norms: (f64, f64),
     /// Stands for norms where products are wanted and not distances.
     zeros: Vec<P::Distance>,
     /// Values of one tile of queries.
@@ -234,6 +236,8 @@ impl<P: Panel> Buffers<P> {
         for (row, (elements, out)) in chunk.iter().zip(self.rows.chunks_exact_mut(scan.dim)).enumerate() {
             convert_row(elements, scan.inverse_norms.get(first + row).copied(), convert, out);
         }
+        let inverse = scan.inverse_norms.iter().skip(first).take(chunk.len()).filter(|norm| **norm > 0.0);
+        self.inverse_norms = inverse.fold((1.0, 1.0), |(low, high), &norm| (norm.min(low), norm.max(high)));
         let rows = Rows::new(&self.rows, scan.dim)?;
         squared_norms(scan.kernels, rows, &mut self.row_norms)?;
         self.largest_row_norm = self.row_norms.iter().map(|norm| norm.to_f64()).fold(0.0, f64::max);
@@ -273,21 +277,44 @@ impl<P: Panel> Buffers<P> {
         nearest: &mut Nearest,
     ) -> Result<(), ExactError> {
         let (len, padded) = (chunk.len(), self.row_norms.len());
-        let Some(values) = self.values.get(query.in_tile * padded..).and_then(|values| values.get(..len)) else {
+        let Some(values) = self.values.get(query.in_tile * padded..).and_then(|values| values.get(..len))
+        else {
             return Ok(());
         };
         self.ids.resize(len.max(self.ids.len()), 0);
         self.found.resize(len.max(self.found.len()), P::Distance::default());
-        let norms = self.query_norms.get(query.index).map_or(0.0, |norm| norm.to_f64()) + self.largest_row_norm;
+        let scale = scan.scale_of(query.elements);
+        let norms =
+            self.query_norms.get(query.index).map_or(0.0, |norm| norm.to_f64()) + self.largest_row_norm;
+        // What the kernel of a single query sees: under the cosine its vectors are not of unit length, so that
+        // it can overflow or underflow where the panels cannot.
+        let (largest, tiny) = match scan.ranking {
+            Ranking::Cosine => {
+                let (low, high) = self.inverse_norms;
+                (scale.powi(-2) + low.powi(-2), 1.0 + scale * high)
+            }
+            _ => (norms, 1.0),
+        };
         // Either value carries at most n = dim + 16 roundings, each of a term that the norms bound:
         // Σ |qᵢ rᵢ| ≤ |q| |r| ≤ (|q|² + |r|²) / 2.
-        let error = (scan.dim + 16) as f64 * (2.0 * P::ROUNDING * norms + P::UNDERFLOW);
-        let count = if norms < P::MAX_NORM {
+        let error = (scan.dim + 16) as f64 * (2.0 * P::ROUNDING * norms + P::UNDERFLOW * tiny);
+        let count = if largest < P::MAX_NORM {
             let worst = match nearest.threshold() {
-                worst if worst == f64::INFINITY => self.kth_value(scan, len, query.in_tile, nearest.k())?,
+                // Nothing to compare with yet: the chunk's own k-th value is as good.
+                worst if worst == f64::INFINITY && nearest.k() <= len => {
+                    scan.kernels.top_k(values, 0, nearest.k(), &mut self.ids, &mut self.found)?;
+                    let last = nearest.k().checked_sub(1).and_then(|last| self.found.get(last));
+                    last.map_or(worst, |value| value.to_f64())
+                }
                 worst => scan.ranking.panel_value(worst),
             };
-            scan.kernels.select_below(values, P::above(worst + 2.0 * error), 0, &mut self.ids, &mut self.found)?
+            scan.kernels.select_below(
+                values,
+                P::above(worst + 2.0 * error),
+                0,
+                &mut self.ids,
+                &mut self.found,
+            )?
         } else {
             self.ids.iter_mut().zip(0..).for_each(|(id, row)| *id = row);
             len
@@ -300,7 +327,6 @@ impl<P: Panel> Buffers<P> {
             }
             return Ok(());
         }
-        let scale = scan.scale_of(query.elements);
         // A few at a time, so that the distances need no memory of their own.
         for ids in ids.chunks(AGAIN) {
             let mut again = [O::default(); AGAIN];
@@ -308,25 +334,11 @@ impl<P: Panel> Buffers<P> {
             scan.forms.ids(query.elements, chunk, ids, again)?;
             for (&id, value) in ids.iter().zip(again) {
                 let row = first + id as usize;
-                nearest.offer(Neighbor { id: row as u32, distance: scan.compared(value.to_f64(), row, scale) });
+                nearest
+                    .offer(Neighbor { id: row as u32, distance: scan.compared(value.to_f64(), row, scale) });
             }
         }
         Ok(())
-    }
-
-    /// The `k`-th least value of a query in the measured chunk: what its neighbours must beat while there is
-    /// nothing else to compare with. Infinity if the chunk has fewer rows.
-    fn kth_value<E: Element, O: Distance>(
-        &mut self,
-        scan: &Scan<E, O>,
-        len: usize,
-        in_tile: usize,
-        k: usize,
-    ) -> Result<f64, ExactError> {
-        let values = self.values.get(in_tile * self.row_norms.len()..).and_then(|values| values.get(..len));
-        let (Some(values), true) = (values, k <= len) else { return Ok(f64::INFINITY) };
-        scan.kernels.top_k(values, 0, k, &mut self.ids, &mut self.found)?;
-        Ok(k.checked_sub(1).and_then(|last| self.found.get(last)).map_or(f64::INFINITY, |value| value.to_f64()))
     }
 }
 

@@ -59,6 +59,11 @@ fn fault(error: hdf5_pure::Error) -> Fault {
 }
 
 fn read_file(file: &File) -> Result<StoredSet, Fault> {
+    // What lies at the end need not be anything that is read below.
+    let (stated, actual) = (file.superblock().eof_address, file.file_size());
+    if stated > actual {
+        return Err(Fault::Truncated { what: "the file".to_owned(), expected: stated, actual });
+    }
     let attributes = file.root().attrs().map_err(fault)?;
     let text = |name: &str| attributes.get(name).and_then(AttrValue::as_str).map(str::to_ascii_lowercase);
     // Old files do not have this attribute; they are all dense.
