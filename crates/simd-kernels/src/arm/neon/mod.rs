@@ -7,6 +7,7 @@ mod f32;
 mod f64;
 mod half;
 pub(super) mod int8;
+pub(super) mod panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -28,6 +29,17 @@ macro_rules! shells {
 }
 use shells;
 
+/// [`crate::table::panel_forms!`] with this tier's features.
+macro_rules! panel_shells {
+    ($step:ty; $($counts:tt)+) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "neon")]
+            $step; $($counts)+
+        )
+    };
+}
+use panel_shells;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Neon,
     f32: f32::F32,
@@ -40,4 +52,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_f32: panel::PANEL_F32,
+    panel_f64: panel::PANEL_F64,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
 };
