@@ -133,7 +133,6 @@ unsafe fn one_tile<S: PanelStep, const P: usize, const Q: usize>(
     query: usize,
     contexts: &[S::Context; Q],
 ) {
-    let group = <S::Elem as PanelElement>::GROUP;
     let (dim, stride) = (call.queries.dim(), call.queries.stride());
     let elements = call.panels.panel_elements();
     let results = call.panels.rows();
@@ -142,41 +141,71 @@ unsafe fn one_tile<S: PanelStep, const P: usize, const Q: usize>(
     unsafe {
         let first_query = call.queries.as_ptr().add(query * stride);
         let first_panel = call.panels.as_ptr().add(panel * elements);
+        let acc = accumulate::<S, P, Q>(first_query, stride, dim, first_panel, elements);
+        // By reference: taking the arrays apart by value would copy them through the stack.
+        for (lane, acc) in acc.iter().enumerate() {
+            for (column, &acc) in acc.iter().enumerate() {
+                let row = (panel + column) * PANEL_ROWS;
+                let to = call.out.add((query + lane) * results + row);
+                match call.norms {
+                    None => S::store(acc, contexts[lane], to),
+                    Some((queries, rows)) => {
+                        let query_norm = *queries.as_ptr().add(query + lane);
+                        S::store_l2(acc, contexts[lane], query_norm, rows.as_ptr().add(row), to);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The inner products of a tile.
+///
+/// # Safety
+/// `Q` queries `stride` apart must be readable for `dim` elements, `P` panels `elements` apart for a panel; the
+/// tier's features must be there.
+#[inline(always)]
+unsafe fn accumulate<S: PanelStep, const P: usize, const Q: usize>(
+    query: *const S::Elem,
+    stride: usize,
+    dim: usize,
+    panel: *const S::Elem,
+    elements: usize,
+) -> [[S::Acc; P]; Q] {
+    let group = <S::Elem as PanelElement>::GROUP;
+    // SAFETY: query offsets stay below `dim`, panel offsets within the padded panel.
+    unsafe {
         let mut acc = [[S::zero(); P]; Q];
         let mut at = 0;
         while at + group <= dim {
-            let mut rows = [S::load(first_panel.add(at * PANEL_ROWS)); P];
-            for (lane, rows) in rows.iter_mut().enumerate().skip(1) {
-                *rows = S::load(first_panel.add(lane * elements + at * PANEL_ROWS));
+            let mut rows = [S::load(panel.add(at * PANEL_ROWS)); P];
+            for lane in 1..P {
+                rows[lane] = S::load(panel.add(lane * elements + at * PANEL_ROWS));
             }
             for (lane, acc) in acc.iter_mut().enumerate() {
-                let query = S::broadcast(first_query.add(lane * stride + at));
+                let query = S::broadcast(query.add(lane * stride + at));
                 for (acc, rows) in acc.iter_mut().zip(rows) {
                     *acc = S::step(*acc, query, rows);
                 }
             }
             at += group;
         }
-        if at < dim {
-            for (lane, acc) in acc.iter_mut().enumerate() {
-                let query = S::broadcast_partial(first_query.add(lane * stride + at), dim - at);
-                for (lane, acc) in acc.iter_mut().enumerate() {
-                    *acc = S::step(*acc, query, S::load(first_panel.add(lane * elements + at * PANEL_ROWS)));
+        if group > 1 && at < dim {
+            // Loads first, then steps without a branch: only then do the sums stay in registers above.
+            let mut queries = [S::broadcast_partial(query.add(at), dim - at); Q];
+            for lane in 1..Q {
+                queries[lane] = S::broadcast_partial(query.add(lane * stride + at), dim - at);
+            }
+            let mut rows = [S::load(panel.add(at * PANEL_ROWS)); P];
+            for lane in 1..P {
+                rows[lane] = S::load(panel.add(lane * elements + at * PANEL_ROWS));
+            }
+            for (acc, query) in acc.iter_mut().zip(queries) {
+                for (acc, rows) in acc.iter_mut().zip(rows) {
+                    *acc = S::step(*acc, query, rows);
                 }
             }
         }
-        for (lane, (acc, &context)) in acc.into_iter().zip(contexts).enumerate() {
-            for (column, acc) in acc.into_iter().enumerate() {
-                let row = (panel + column) * PANEL_ROWS;
-                let to = call.out.add((query + lane) * results + row);
-                match call.norms {
-                    None => S::store(acc, context, to),
-                    Some((queries, rows)) => {
-                        let query_norm = *queries.as_ptr().add(query + lane);
-                        S::store_l2(acc, context, query_norm, rows.as_ptr().add(row), to);
-                    }
-                }
-            }
-        }
+        acc
     }
 }

@@ -163,7 +163,7 @@ unsafe impl<E: Byte> PanelStep for Int8Step<E> {
     }
 }
 
-pub(super) const F32: PanelForms<f32> = panel_forms!(F32Step; panels: 1, queries: 4);
-pub(super) const F64: PanelForms<f64> = panel_forms!(F64Step; panels: 1, queries: 2);
-pub(super) const U8: PanelForms<u8> = panel_forms!(Int8Step<u8>; panels: 1, queries: 2);
-pub(super) const I8: PanelForms<i8> = panel_forms!(Int8Step<i8>; panels: 1, queries: 2);
+pub(super) const F32: PanelForms<f32> = panel_forms!(F32Step; panels: 1, queries: 2);
+pub(super) const F64: PanelForms<f64> = panel_forms!(F64Step; panels: 1, queries: 1);
+pub(super) const U8: PanelForms<u8> = panel_forms!(Int8Step<u8>; panels: 1, queries: 1);
+pub(super) const I8: PanelForms<i8> = panel_forms!(Int8Step<i8>; panels: 1, queries: 1);

@@ -205,6 +205,6 @@ unsafe impl<E: Byte + PanelElement> PanelStep for Int8<E> {
 }
 
 pub(super) const PANEL_F32: PanelForms<f32> = panel_shells!(F32; panels: 1, queries: 6);
-pub(super) const PANEL_F64: PanelForms<f64> = panel_shells!(F64; panels: 1, queries: 3);
+pub(super) const PANEL_F64: PanelForms<f64> = panel_shells!(F64; panels: 1, queries: 2);
 pub(super) const PANEL_U8: PanelForms<u8> = panel_shells!(Int8<u8>; panels: 1, queries: 4);
 pub(super) const PANEL_I8: PanelForms<i8> = panel_shells!(Int8<i8>; panels: 1, queries: 4);

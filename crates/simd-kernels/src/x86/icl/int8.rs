@@ -148,6 +148,45 @@ unsafe impl<E: Operand> Step for InnerProduct<E> {
     }
 }
 
+/// Σ q · r of one pair: Σq is summed along the way, because a pass of its own pays only when many rows share it.
+struct PairProduct<E>(PhantomData<E>);
+
+// SAFETY: a full load reads 64 bytes, `partial` exactly `n`.
+unsafe impl<E: Operand> Step for PairProduct<E> {
+    /// Σ q · (shifted r), and Σ q.
+    type Acc = [__m512i; 2];
+    type Context = ();
+    loads!();
+
+    #[inline(always)]
+    unsafe fn context(_: *const E, _: usize) {}
+    #[inline(always)]
+    unsafe fn zero() -> [__m512i; 2] {
+        // SAFETY: the caller has AVX-512 F.
+        unsafe { [_mm512_setzero_si512(); 2] }
+    }
+    #[inline(always)]
+    unsafe fn step(acc: [__m512i; 2], query: __m512i, row: __m512i) -> [__m512i; 2] {
+        // SAFETY: the same contract.
+        unsafe { [E::products(acc[0], query, row), E::add_bytes(acc[1], query)] }
+    }
+    #[inline(always)]
+    unsafe fn merge(a: [__m512i; 2], b: [__m512i; 2]) -> [__m512i; 2] {
+        // SAFETY: the caller has AVX-512 F.
+        unsafe { [_mm512_add_epi32(a[0], b[0]), _mm512_add_epi32(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn finish(acc: [__m512i; 2], (): ()) -> i32 {
+        // SAFETY: the caller has AVX-512 F. Σq is below 2²³, so its multiple by ±128 fits a lane.
+        unsafe { sum(_mm512_add_epi32(acc[0], _mm512_mullo_epi32(acc[1], _mm512_set1_epi32(E::CORRECTION)))) }
+    }
+    #[inline(always)]
+    unsafe fn finish4(acc: [[__m512i; 2]; 4], (): ()) -> [i32; 4] {
+        // SAFETY: the same contract.
+        unsafe { acc.map(|acc| Self::finish(acc, ())) }
+    }
+}
+
 /// Σ (q − r)²: with d = |q − r|, Σ d · (d − 128) and 128 · Σ d, because `vpdpbusd` wants one signed operand.
 struct L2Squared<E>(PhantomData<E>);
 
@@ -196,14 +235,14 @@ unsafe impl<E: Operand> Step for L2Squared<E> {
 
 pub(super) const U8: Distances<u8> = Distances {
     l2_squared: shells!(L2Squared<u8>),
-    inner_product: shells!(InnerProduct<u8>),
+    inner_product: crate::table::Forms { pair: shells!(PairProduct<u8>).pair, ..shells!(InnerProduct<u8>) },
     l1: crate::x86::avx512::KERNELS.u8.l1,
-    cosine: shells!(cosine InnerProduct<u8>),
+    cosine: shells!(cosine PairProduct<u8>),
 };
 
 pub(super) const I8: Distances<i8> = Distances {
     l2_squared: shells!(L2Squared<i8>),
-    inner_product: shells!(InnerProduct<i8>),
+    inner_product: crate::table::Forms { pair: shells!(PairProduct<i8>).pair, ..shells!(InnerProduct<i8>) },
     l1: crate::x86::avx512::KERNELS.i8.l1,
-    cosine: shells!(cosine InnerProduct<i8>),
+    cosine: shells!(cosine PairProduct<i8>),
 };
