@@ -1,4 +1,4 @@
-//! [`Tier::Neon`]: what every aarch64 CPU has. All kernels are here, none is inherited.
+//! [`Tier::Neon`]: what every aarch64 CPU has. Owns every kernel but the panels.
 
 pub(super) mod bits;
 pub(super) mod bytes;
@@ -8,6 +8,10 @@ mod f64;
 mod half;
 pub(super) mod int8;
 pub(super) mod panel;
+
+mod lanes;
+mod math;
+mod select;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -56,4 +60,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };
