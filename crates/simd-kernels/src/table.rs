@@ -8,6 +8,7 @@ use half::{bf16, f16};
 
 use crate::element::{Element, Measure};
 use crate::math::MathTable;
+use crate::panels::{PanelElement, PanelForms};
 use crate::select::SelectTable;
 use crate::tier::{Tier, TierError, capabilities};
 use crate::view::{Rows, ShapeError, expect_len};
@@ -156,6 +157,10 @@ pub struct Kernels {
     pub(crate) math: MathTable,
     pub(crate) walsh_hadamard: WalshHadamardTable,
     pub(crate) select: SelectTable,
+    pub(crate) panel_f32: PanelForms<f32>,
+    pub(crate) panel_f64: PanelForms<f64>,
+    pub(crate) panel_u8: PanelForms<u8>,
+    pub(crate) panel_i8: PanelForms<i8>,
 }
 
 impl Kernels {
@@ -200,6 +205,11 @@ impl Kernels {
         expect_len("b", a.len(), b.len())?;
         // SAFETY: the table is only handed out when the CPU has the tier's features; the lengths are equal.
         Ok(unsafe { (T::distances(self).cosine)(a, b) })
+    }
+
+    /// The kernels of many queries against interleaved rows.
+    pub fn panels<T: PanelElement>(&'static self) -> &'static PanelForms<T> {
+        T::panel_forms(self)
     }
 
     /// Number of differing bits of two bit strings (Hamming distance), exact. Strings are bytes; pad the last
@@ -317,3 +327,35 @@ macro_rules! cosine {
     }};
 }
 pub(crate) use cosine;
+
+/// Compiles the panel kernels of one [`crate::drive::PanelStep`] as shells of one tier: `panels` by `queries`
+/// is the tile whose sums stay in registers.
+macro_rules! panel_forms {
+    ($(#[$attribute:meta])? $step:ty; panels: $panels:literal, queries: $queries:literal) => {{
+        use $crate::drive::{PanelStep, panel};
+        type Elem = <$step as PanelStep>::Elem;
+        type Out = <$step as PanelStep>::Out;
+        $(#[$attribute])?
+        unsafe fn inner_product(
+            queries: $crate::Rows<'_, Elem>,
+            panels: $crate::Panels<'_, Elem>,
+            out: &mut [Out],
+        ) {
+            // SAFETY: the shell has the step's features, and its own caller keeps the driver's contract.
+            unsafe { panel::<$step, $panels, $queries>(queries, panels, None, out) }
+        }
+        $(#[$attribute])?
+        unsafe fn l2_squared(
+            queries: $crate::Rows<'_, Elem>,
+            query_norms: &[Out],
+            panels: $crate::Panels<'_, Elem>,
+            row_norms: &[Out],
+            out: &mut [Out],
+        ) {
+            // SAFETY: as above.
+            unsafe { panel::<$step, $panels, $queries>(queries, panels, Some((query_norms, row_norms)), out) }
+        }
+        $crate::panels::PanelForms { inner_product, l2_squared }
+    }};
+}
+pub(crate) use panel_forms;

@@ -14,11 +14,15 @@
 
 mod ids;
 mod pair;
+mod panel;
+mod partial;
 mod rows;
 mod tile;
 
 pub(crate) use ids::ids;
 pub(crate) use pair::{cosine, pair};
+pub(crate) use panel::{PanelStep, panel};
+pub(crate) use partial::{read_partial, read_partial_32};
 pub(crate) use rows::rows;
 pub(crate) use tile::tile;
 
@@ -124,9 +128,16 @@ unsafe fn block<S: Step, const R: usize>(
             at += S::WIDTH;
         }
         if at < dim {
-            let query = S::load_query_partial(query.add(at), dim - at);
-            for (acc, row) in acc.iter_mut().zip(rows) {
-                *acc = S::step(*acc, query, S::load_row_partial(row.add(at / S::PACK), dim - at));
+            let n = dim - at;
+            let query = S::load_query_partial(query.add(at), n);
+            // The loads, which branch, come first. What is left has no branch and is unrolled, and only then do
+            // the accumulators stay in registers through the loop above.
+            let mut tails = [S::load_row_partial(rows[0].add(at / S::PACK), n); R];
+            for lane in 1..R {
+                tails[lane] = S::load_row_partial(rows[lane].add(at / S::PACK), n);
+            }
+            for (acc, row) in acc.iter_mut().zip(tails) {
+                *acc = S::step(*acc, query, row);
             }
         }
         acc

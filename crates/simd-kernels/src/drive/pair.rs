@@ -66,20 +66,29 @@ where
         // Two accumulators for each of the three products: six chains cover the multiply-add's latency.
         let (mut ab, mut aa, mut bb) = ([S::zero(); 2], [S::zero(); 2], [S::zero(); 2]);
         let mut at = 0;
-        while at + S::WIDTH <= dim {
-            let lane = (at / S::WIDTH) % 2;
+        while at + 2 * S::WIDTH <= dim {
+            // Unrolled: an accumulator that is picked at run time would live in memory.
+            for lane in 0..2 {
+                let (x, y) = (a.add(at + lane * S::WIDTH), b.add(at + lane * S::WIDTH));
+                ab[lane] = S::step(ab[lane], S::load_query(x), S::load_row(y));
+                aa[lane] = S::step(aa[lane], S::load_query(x), S::load_row(x));
+                bb[lane] = S::step(bb[lane], S::load_query(y), S::load_row(y));
+            }
+            at += 2 * S::WIDTH;
+        }
+        if at + S::WIDTH <= dim {
             let (x, y) = (a.add(at), b.add(at));
-            ab[lane] = S::step(ab[lane], S::load_query(x), S::load_row(y));
-            aa[lane] = S::step(aa[lane], S::load_query(x), S::load_row(x));
-            bb[lane] = S::step(bb[lane], S::load_query(y), S::load_row(y));
+            ab[0] = S::step(ab[0], S::load_query(x), S::load_row(y));
+            aa[0] = S::step(aa[0], S::load_query(x), S::load_row(x));
+            bb[0] = S::step(bb[0], S::load_query(y), S::load_row(y));
             at += S::WIDTH;
         }
         if at < dim {
             let n = dim - at;
             let (x, y) = (a.add(at), b.add(at));
-            ab[0] = S::step(ab[0], S::load_query_partial(x, n), S::load_row_partial(y, n));
-            aa[0] = S::step(aa[0], S::load_query_partial(x, n), S::load_row_partial(x, n));
-            bb[0] = S::step(bb[0], S::load_query_partial(y, n), S::load_row_partial(y, n));
+            ab[1] = S::step(ab[1], S::load_query_partial(x, n), S::load_row_partial(y, n));
+            aa[1] = S::step(aa[1], S::load_query_partial(x, n), S::load_row_partial(x, n));
+            bb[1] = S::step(bb[1], S::load_query_partial(y, n), S::load_row_partial(y, n));
         }
         let (of_a, of_b) = (S::context(a, dim), S::context(b, dim));
         let ab = S::finish(S::merge(ab[0], ab[1]), of_a).to_f64();

@@ -90,10 +90,21 @@ unsafe fn accumulate<S: Step, const Q: usize>(
         }
         if at < dim {
             let n = dim - at;
-            for (acc, query) in acc.iter_mut().zip(queries) {
-                let query = S::load_query_partial(query.add(at), n);
-                for (acc, row) in acc.iter_mut().zip(rows) {
-                    *acc = S::step(*acc, query, S::load_row_partial(row.add(at / S::PACK), n));
+            // The loads, which branch, come first. What is left has no branch and is unrolled, and only then do
+            // the accumulators stay in registers through the loop above.
+            let row = [
+                S::load_row_partial(rows[0].add(at / S::PACK), n),
+                S::load_row_partial(rows[1].add(at / S::PACK), n),
+                S::load_row_partial(rows[2].add(at / S::PACK), n),
+                S::load_row_partial(rows[3].add(at / S::PACK), n),
+            ];
+            let mut query = [S::load_query_partial(queries[0].add(at), n); Q];
+            for lane in 1..Q {
+                query[lane] = S::load_query_partial(queries[lane].add(at), n);
+            }
+            for (acc, query) in acc.iter_mut().zip(query) {
+                for (acc, row) in acc.iter_mut().zip(row) {
+                    *acc = S::step(*acc, query, row);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Hamming and Jaccard distances of bit strings, 64 bits at a time.
 
-use crate::drive::Step;
+use crate::drive::{Step, read_partial};
 use crate::table::{BitForms, forms};
 
 /// Bits that differ.
@@ -28,10 +28,8 @@ macro_rules! step {
             }
             #[inline(always)]
             unsafe fn load_query_partial(from: *const u8, n: usize) -> u64 {
-                let mut padded = [0; 8];
                 // SAFETY: the caller vouches for `n < WIDTH` bytes.
-                unsafe { from.copy_to_nonoverlapping(padded.as_mut_ptr(), n) };
-                u64::from_le_bytes(padded)
+                unsafe { read_partial(from, n) as u64 }
             }
             #[inline(always)]
             unsafe fn load_row(from: *const u8) -> u64 {

@@ -2,7 +2,7 @@
 
 use wide::{i16x16, i32x8};
 
-use crate::drive::Step;
+use crate::drive::{Step, read_partial};
 use crate::table::{CodeForms, forms};
 
 /// One code a byte.
@@ -53,9 +53,8 @@ unsafe impl Step for CodesU8 {
     }
     #[inline(always)]
     unsafe fn load_query_partial(from: *const i8, n: usize) -> i16x16 {
-        let mut padded = [0; 16];
         // SAFETY: the caller vouches for `n < WIDTH` elements.
-        unsafe { from.copy_to_nonoverlapping(padded.as_mut_ptr(), n) };
+        let padded: [i8; 16] = bytemuck::cast(unsafe { read_partial(from.cast(), n) });
         i16x16::from(padded.map(i16::from))
     }
     #[inline(always)]
@@ -65,9 +64,8 @@ unsafe impl Step for CodesU8 {
     }
     #[inline(always)]
     unsafe fn load_row_partial(from: *const u8, n: usize) -> i16x16 {
-        let mut padded = [0; 16];
         // SAFETY: the caller vouches for `n < WIDTH` elements.
-        unsafe { from.copy_to_nonoverlapping(padded.as_mut_ptr(), n) };
+        let padded: [u8; 16] = bytemuck::cast(unsafe { read_partial(from.cast(), n) });
         i16x16::from(padded.map(i16::from))
     }
     #[inline(always)]

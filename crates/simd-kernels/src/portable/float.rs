@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use wide::{f32x8, f64x4};
 
-use crate::drive::Step;
+use crate::drive::{Step, read_partial_32};
 use crate::table::{Distances, cosine, forms};
 
 /// Σ (x − y)² over lanes of `T`.
@@ -34,10 +34,9 @@ macro_rules! steps {
             }
             #[inline(always)]
             unsafe fn load_query_partial(from: *const $elem, n: usize) -> $vec {
-                let mut padded = [0.0; $width];
                 // SAFETY: the caller vouches for `n < WIDTH` elements.
-                unsafe { from.copy_to_nonoverlapping(padded.as_mut_ptr(), n) };
-                $vec::from(padded)
+                let padded = unsafe { read_partial_32(from.cast(), n * size_of::<$elem>()) };
+                $vec::from(bytemuck::cast::<_, [$elem; $width]>(padded))
             }
             #[inline(always)]
             unsafe fn load_row(from: *const $elem) -> $vec {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 use wide::f32x8;
 
-use crate::drive::Step;
+use crate::drive::{Step, read_partial};
 use crate::table::{Distances, cosine, forms};
 
 /// Σ (x − y)² over lanes of `T`.
@@ -35,9 +35,8 @@ macro_rules! steps {
             }
             #[inline(always)]
             unsafe fn load_query_partial(from: *const $elem, n: usize) -> f32x8 {
-                let mut padded = [<$elem>::ZERO; 8];
                 // SAFETY: the caller vouches for `n < WIDTH` elements.
-                unsafe { from.copy_to_nonoverlapping(padded.as_mut_ptr(), n) };
+                let padded: [$elem; 8] = bytemuck::cast(unsafe { read_partial(from.cast(), n * 2) });
                 f32x8::from(padded.map(<$elem>::to_f32))
             }
             #[inline(always)]

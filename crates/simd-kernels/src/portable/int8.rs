@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use wide::{i16x16, i32x8};
 
-use crate::drive::Step;
+use crate::drive::{Step, read_partial};
 use crate::table::{Distances, cosine, forms};
 
 /// Σ (x − y)² over lanes of `T`.
@@ -34,9 +34,8 @@ macro_rules! steps {
             }
             #[inline(always)]
             unsafe fn load_query_partial(from: *const $elem, n: usize) -> i16x16 {
-                let mut padded = [0; 16];
                 // SAFETY: the caller vouches for `n < WIDTH` elements.
-                unsafe { from.copy_to_nonoverlapping(padded.as_mut_ptr(), n) };
+                let padded: [$elem; 16] = bytemuck::cast(unsafe { read_partial(from.cast(), n) });
                 i16x16::from(padded.map(i16::from))
             }
             #[inline(always)]

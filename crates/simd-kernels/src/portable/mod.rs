@@ -11,6 +11,7 @@ mod half;
 mod int8;
 mod lanes;
 mod math;
+mod panel;
 mod select;
 
 use crate::table::Kernels;
@@ -31,4 +32,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,
+    panel_f32: panel::F32,
+    panel_f64: panel::F64,
+    panel_u8: panel::U8,
+    panel_i8: panel::I8,
 };

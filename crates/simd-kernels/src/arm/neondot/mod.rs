@@ -1,6 +1,38 @@
-//! [`Tier::NeonDot`].
+//! [`Tier::NeonDot`]: everything that sums bytes. Floats gain nothing from the dot-product instructions and are
+//! inherited from [`Tier::Neon`].
+
+mod bits;
+mod bytes;
+mod codes;
+mod int8;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
 
-pub(crate) const KERNELS: Kernels = Kernels { tier: Tier::NeonDot, ..crate::arm::neon::KERNELS };
+/// [`crate::table::forms!`] and [`crate::table::cosine!`] with this tier's features.
+macro_rules! shells {
+    (cosine $step:ty) => {
+        $crate::table::cosine!(
+            #[target_feature(enable = "neon,dotprod")]
+            $step
+        )
+    };
+    ($step:ty; $($counts:tt)+) => {
+        $crate::table::forms!(
+            #[target_feature(enable = "neon,dotprod")]
+            $step; $($counts)+
+        )
+    };
+}
+use shells;
+
+pub(crate) const KERNELS: Kernels = Kernels {
+    tier: Tier::NeonDot,
+    u8: int8::U8,
+    i8: int8::I8,
+    hamming: bits::HAMMING,
+    jaccard: bits::JACCARD,
+    u8_i8: codes::U8_I8,
+    u4_i8: codes::U4_I8,
+    ..crate::arm::neon::KERNELS
+};

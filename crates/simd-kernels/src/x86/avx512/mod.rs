@@ -1,4 +1,11 @@
-//! [`Tier::Avx512`].
+//! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every distance kernel.
+
+mod bits;
+pub(in crate::x86) mod codes;
+pub(in crate::x86) mod f32;
+mod f64;
+pub(in crate::x86) mod int8;
+pub(in crate::x86) mod panel;
 
 mod lanes;
 mod math;
@@ -7,10 +14,73 @@ mod select;
 use crate::table::Kernels;
 use crate::tier::Tier;
 
+/// [`crate::table::forms!`] and [`crate::table::cosine!`] with this tier's features and register budget.
+macro_rules! shells {
+    (cosine $step:ty) => {
+        $crate::table::cosine!(
+            #[target_feature(
+                enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+            )]
+            $step
+        )
+    };
+    ($step:ty) => {
+        $crate::table::forms!(
+            #[target_feature(
+                enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+            )]
+            $step; pair: 4, rows: 8, tile: 4
+        )
+    };
+}
+use shells;
+
+/// [`crate::table::panel_forms!`] with this tier's features and register budget.
+macro_rules! panel_shells {
+    ($step:ty; panels: $panels:literal, queries: $queries:literal) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+            $step; panels: $panels, queries: $queries
+        )
+    };
+}
+use panel_shells;
+
+/// The lowest `n` bits set: the mask of a partial load of 8, 16, 32 or 64 elements.
+#[inline(always)]
+fn first8(n: usize) -> u8 {
+    first64(n) as u8
+}
+#[inline(always)]
+fn first16(n: usize) -> u16 {
+    first64(n) as u16
+}
+#[inline(always)]
+fn first32(n: usize) -> u32 {
+    first64(n) as u32
+}
+#[inline(always)]
+fn first64(n: usize) -> u64 {
+    if n >= 64 { u64::MAX } else { (1 << n) - 1 }
+}
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx512,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,
-    ..crate::x86::avx2::KERNELS
+    f32: f32::F32,
+    f64: f64::F64,
+    f16: f32::F16,
+    bf16: f32::BF16,
+    u8: int8::U8,
+    i8: int8::I8,
+    hamming: bits::HAMMING,
+    jaccard: bits::JACCARD,
+    u8_i8: codes::U8_I8,
+    u4_i8: codes::U4_I8,
+    panel_f32: panel::PANEL_F32,
+    panel_f64: panel::PANEL_F64,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
 };
