@@ -14,6 +14,9 @@ use crate::tier::{Tier, TierError, capabilities};
 use crate::view::{Rows, ShapeError, expect_len};
 use crate::wht::WalshHadamardTable;
 
+/// Measures a query against rows picked by id; `false`, with nothing written, if an id names no row.
+type IdsKernel<Q, E, O> = unsafe fn(&[Q], Rows<'_, E>, &[u32], &mut [O]) -> bool;
+
 /// One measure in its four forms, for queries of `Q`, rows of `E` and results of `O`.
 ///
 /// All four compute the same value; `rows`, `ids` and `tile` agree bit for bit on one tier, `pair` and other
@@ -22,7 +25,7 @@ use crate::wht::WalshHadamardTable;
 pub struct Forms<Q: Element, E: Element, O: 'static> {
     pub(crate) pair: unsafe fn(&[Q], &[E]) -> O,
     pub(crate) rows: unsafe fn(&[Q], Rows<'_, E>, &mut [O]),
-    pub(crate) ids: unsafe fn(&[Q], Rows<'_, E>, &[u32], &mut [O]) -> bool,
+    pub(crate) ids: IdsKernel<Q, E, O>,
     pub(crate) tile: unsafe fn(Rows<'_, Q>, Rows<'_, E>, &mut [O], usize),
     /// Dimensions per stored row element.
     pub(crate) pack: usize,
@@ -154,13 +157,13 @@ pub struct Kernels {
     pub(crate) jaccard: BitForms<f32>,
     pub(crate) u8_i8: CodeForms,
     pub(crate) u4_i8: CodeForms,
-    pub(crate) math: MathTable,
-    pub(crate) walsh_hadamard: WalshHadamardTable,
-    pub(crate) select: SelectTable,
     pub(crate) panel_f32: PanelForms<f32>,
     pub(crate) panel_f64: PanelForms<f64>,
     pub(crate) panel_u8: PanelForms<u8>,
     pub(crate) panel_i8: PanelForms<i8>,
+    pub(crate) math: MathTable,
+    pub(crate) walsh_hadamard: WalshHadamardTable,
+    pub(crate) select: SelectTable,
 }
 
 impl Kernels {

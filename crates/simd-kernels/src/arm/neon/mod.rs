@@ -1,4 +1,4 @@
-//! [`Tier::Neon`]: what every aarch64 CPU has. All kernels are here, none is inherited.
+//! [`Tier::Neon`]: what every aarch64 CPU has. Owns every kernel but the panels.
 
 pub(super) mod bits;
 pub(super) mod bytes;
@@ -34,9 +34,6 @@ use shells;
 
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Neon,
-    math: math::MATH,
-    walsh_hadamard: math::WALSH_HADAMARD,
-    select: select::SELECT,
     f32: f32::F32,
     f64: f64::F64,
     f16: half::F16,
@@ -47,4 +44,9 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
+    // The panel kernels: on aarch64 `wide` is NEON at compile time, and the loop is the same.
+    ..crate::portable::KERNELS
 };

@@ -44,9 +44,6 @@ use panel_shells;
 
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx2,
-    math: math::MATH,
-    walsh_hadamard: math::WALSH_HADAMARD,
-    select: select::SELECT,
     f32: f32::F32,
     f64: f64::F64,
     f16: f32::F16,
@@ -61,4 +58,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };

@@ -1,4 +1,4 @@
-//! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every distance kernel.
+//! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every kernel.
 
 mod bits;
 pub(in crate::x86) mod codes;
@@ -66,9 +66,6 @@ fn first64(n: usize) -> u64 {
 
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx512,
-    math: math::MATH,
-    walsh_hadamard: math::WALSH_HADAMARD,
-    select: select::SELECT,
     f32: f32::F32,
     f64: f64::F64,
     f16: f32::F16,
@@ -83,4 +80,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };
