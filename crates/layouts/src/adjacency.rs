@@ -242,12 +242,13 @@ impl<S: DerefMut<Target = [u32]>> Adjacency<S> {
         if self.neighbors(node).contains(&neighbor) {
             return Ok(Pushed::Present);
         }
-        match self.row_mut(node).get_mut(count) {
-            Some(slot) if count < self.degree => {
+        let degree = self.degree;
+        match self.row_mut(node).get_mut(..degree).and_then(|slots| slots.get_mut(count)) {
+            Some(slot) => {
                 *slot = neighbor;
                 Ok(Pushed::Added)
             }
-            _ => Ok(Pushed::Full),
+            None => Ok(Pushed::Full),
         }
     }
 

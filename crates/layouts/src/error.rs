@@ -87,6 +87,12 @@ pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), Error> {
     vec.try_reserve(more).map_err(|_| no_memory::<T>(vec.len().saturating_add(more)))
 }
 
+/// Room for `len` elements in all in a plain vector, or the typed error.
+pub(crate) fn reserve_all<T>(vec: &mut Vec<T>, len: usize) -> Result<(), Error> {
+    let more = len.saturating_sub(vec.len());
+    reserve(vec, more)
+}
+
 /// The error for `count` elements that found no memory.
 pub(crate) fn no_memory<T>(count: usize) -> Error {
     Error::Memory { bytes: count.saturating_mul(size_of::<T>()) }

@@ -6,7 +6,7 @@
 
 use simd_kernels::Distance;
 
-use crate::error::{Error, reserve};
+use crate::error::{Error, reserve_all};
 use crate::neighbor::{Neighbor, farthest, is_nan};
 
 /// The best candidates met so far, at most `capacity` (`ef_search`), nearest first, ties to the lower id.
@@ -77,7 +77,7 @@ impl<D: Distance> LinearPool<D> {
         if capacity == 0 {
             return Err(Error::Zero { argument: "capacity" });
         }
-        reserve(&mut self.candidates, capacity.saturating_sub(self.candidates.len()))?;
+        reserve_all(&mut self.candidates, capacity)?;
         self.capacity = capacity;
         self.clear();
         Ok(())

@@ -6,7 +6,7 @@
 
 use simd_kernels::Distance;
 
-use crate::error::{Error, reserve};
+use crate::error::{Error, reserve_all};
 use crate::neighbor::{Neighbor, farthest, is_nan};
 
 /// The `k` nearest of all neighbours pushed, ties to the lower id, whatever their order.
@@ -61,7 +61,7 @@ impl<D: Distance> TopK<D> {
         if k == 0 {
             return Err(Error::Zero { argument: "k" });
         }
-        reserve(&mut self.pool, k.saturating_sub(self.pool.len()))?;
+        reserve_all(&mut self.pool, k)?;
         self.k = k;
         self.clear();
         Ok(())

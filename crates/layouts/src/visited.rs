@@ -6,7 +6,7 @@
 //! in cache, the second from a few million rows on.
 
 use crate::aligned::AlignedVec;
-use crate::error::{Error, reserve};
+use crate::error::{Error, reserve_all};
 
 /// A set of rows, a byte each, cleared in O(1) (O(n) every 255th time).
 ///
@@ -133,7 +133,7 @@ impl VisitedBits {
     pub fn reset(&mut self, n: usize) -> Result<(), Error> {
         let words = n.div_ceil(Self::BITS);
         self.words.reserve(words.saturating_sub(self.words.len()))?;
-        reserve(&mut self.touched, Self::listed(words).saturating_sub(self.touched.len()))?;
+        reserve_all(&mut self.touched, Self::listed(words))?;
         self.clear();
         self.words.resize(words, 0)?;
         self.rows = n;

@@ -65,15 +65,21 @@ fn build(set: &Dataset, layout: Hdf5Layout) -> Result<Vec<u8>, WriteFault> {
     let distance = layout.metric(set.metric)?;
     let mut file = FileBuilder::new();
     if layout == Hdf5Layout::AnnBenchmarks {
-        file.set_attr("type", AttrValue::String("dense".to_owned()));
+        file.set_attr("type", text("dense"));
     }
-    file.set_attr("distance", AttrValue::String(distance.to_owned()));
+    file.set_attr("distance", text(distance));
     file.set_attr("dimension", AttrValue::I64(set.base.dim() as i64));
-    file.set_attr("point_type", AttrValue::String(layout.point_type(set.base.dtype()).to_owned()));
+    file.set_attr("point_type", text(layout.point_type(set.base.dtype())));
     vectors(&mut file, "train", &set.base, layout)?;
     vectors(&mut file, "test", &set.queries, layout)?;
     neighbours(&mut file, truth, set, layout);
     file.finish().map_err(fault)
+}
+
+/// A text of variable length: h5py makes a `str` of it, and `bytes` of one of fixed length, which does not
+/// compare equal to the names that ann-benchmarks and VIBE look up.
+fn text(value: &str) -> AttrValue {
+    AttrValue::VarLenString(value.to_owned())
 }
 
 fn fault(error: impl std::fmt::Display) -> WriteFault {

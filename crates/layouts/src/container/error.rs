@@ -28,6 +28,11 @@ impl ContainerError {
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
+
+    /// What is wrong with it, without the file.
+    pub fn into_problem(self) -> Problem {
+        self.problem
+    }
 }
 
 /// What is wrong with a file. The variants that name a `section` may also name `header` or `section table`.
