@@ -5,6 +5,7 @@
 //! `(ceil(n / 4) + 16) · ε · Σ|terms|`. Every length, several misalignments and strides, results that lie between
 //! canaries, and rows, ids and tile must agree bit for bit with one another.
 
+mod functions;
 mod measures;
 mod panels;
 mod specials;
@@ -78,6 +79,7 @@ pub(crate) fn table(kernels: &'static Kernels) -> Tally {
     measures::of_table(kernels, &mut tally);
     specials::of_table(kernels, &mut tally);
     panels::of_table(kernels, &mut tally);
+    functions::of_table(kernels, &mut tally);
     tally
 }
 
@@ -140,9 +142,9 @@ pub(crate) fn shape<Q: Element, E: Element, O: Distance>(
         .collect();
     let mut judge = Judge { name: &plan.name, dim, tally };
     let query = &queries[..dim];
-    for index in 0..ROWS {
+    for (index, &expected) in truth.iter().enumerate().take(ROWS) {
         match subject.pair(query, row(index)) {
-            Ok(value) => judge.value("pair", index, value, truth[index]),
+            Ok(value) => judge.value("pair", index, value, expected),
             Err(error) => judge.fail(format!("pair refused a valid shape: {error}")),
         }
     }
@@ -151,7 +153,7 @@ pub(crate) fn shape<Q: Element, E: Element, O: Distance>(
         Err(error) => return judge.fail(format!("a valid shape was refused: {error}")),
     };
     // Not always all rows, so that blocks of rows end at every place.
-    let mut bits = vec![None; ROWS];
+    let mut bits = [None; ROWS];
     for count in [ROWS, dim % ROWS] {
         let some = all.slice(0, count).unwrap_or(all);
         let out = judge.call::<O>("rows", count, |out| subject.rows(query, some, out));

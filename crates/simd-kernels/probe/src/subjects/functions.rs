@@ -1,0 +1,91 @@
+//! Elementwise functions, transforms and selections with their scalar twins.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use simd_kernels::{Covariance, Distance, Element, Kernels, Ordered, Real, reference};
+
+use super::Subject;
+
+/// Values: 16 KiB of the widest type.
+const COUNT: usize = 2048;
+
+/// All of them, of one table.
+pub(super) fn of_table(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    math::<f32>(kernels, list);
+    math::<f64>(kernels, list);
+    selection::<f32>(kernels, "f32", list);
+    selection::<f64>(kernels, "f64", list);
+    selection::<i32>(kernels, "i32", list);
+}
+
+/// Adds a pair of closures that each read the same values and write into a buffer of their own.
+fn add<T: Distance>(
+    list: &mut Vec<Subject>,
+    kernel: String,
+    values: &[T],
+    work: impl Fn(&mut [T]) + 'static,
+    twin: impl Fn(&mut [T]) + 'static,
+) {
+    list.push(Subject { kernel, work: on_fresh_values(values, work), twin: on_fresh_values(values, twin) });
+}
+
+/// Runs a function that works in place on the same values each time; both sides pay for the copy.
+fn on_fresh_values<T: Distance>(values: &[T], run: impl Fn(&mut [T]) + 'static) -> Box<dyn Fn()> {
+    let (values, out) = (values.to_vec(), RefCell::new(values.to_vec()));
+    Box::new(move || {
+        let mut out = out.borrow_mut();
+        out.copy_from_slice(black_box(&values));
+        run(&mut out);
+        black_box(&*out);
+    })
+}
+
+fn math<T: Real + Distance>(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    fn each<T: Real>(function: impl Fn(f64) -> f64) -> impl Fn(&mut [T]) {
+        move |x| x.iter_mut().for_each(|x| *x = <T as Element>::from_f64(function(Element::to_f64(*x))))
+    }
+    let values: Vec<T> = (0..COUNT).map(|index| Distance::from_f64((index % 97) as f64 * 0.1)).collect();
+    let name = |function: &str| format!("{function}_{}", T::NAME);
+    add(list, name("exp"), &values, |x| kernels.exp(x), each(reference::math::exp));
+    add(list, name("sqrt"), &values, |x| kernels.sqrt(x), each(f64::sqrt));
+    let named = ["rbf", "matern12", "matern32", "matern52"].into_iter().zip(Covariance::ALL);
+    for (function, kind) in named {
+        let one = || <T as Element>::from_f64(1.0);
+        let work = move |x: &mut [T]| kernels.covariance(kind, one(), one(), x).expect("valid parameters");
+        let twin = each(move |r2| reference::math::covariance(kind, 1.0, 1.0, r2));
+        add(list, name(function), &values, work, twin);
+    }
+    let scale = || <T as Element>::from_f64(0.03125);
+    let work = move |x: &mut [T]| kernels.walsh_hadamard(x, None, scale()).expect("a power of two");
+    let twin = move |x: &mut [T]| reference::wht::walsh_hadamard(x, None, scale());
+    add(list, name("walsh_hadamard"), &values, work, twin);
+}
+
+fn selection<T: Ordered>(kernels: &'static Kernels, name: &str, list: &mut Vec<Subject>) {
+    // Every value once, in no order; the threshold lets one in four pass.
+    let values: Vec<T> = (0..COUNT).map(|index| T::from_f64((index * 1_031 % COUNT) as f64)).collect();
+    let threshold = T::from_f64(COUNT as f64 / 4.0);
+    let (ids, kept) = (RefCell::new(vec![0; COUNT]), RefCell::new(vec![threshold; COUNT]));
+    let below = move |x: &mut [T]| {
+        let (mut ids, mut kept) = (ids.borrow_mut(), kept.borrow_mut());
+        black_box(kernels.select_below(x, threshold, 0, &mut ids, &mut kept).expect("room for all"));
+    };
+    add(list, format!("select_below_{name}"), &values, below, move |x| {
+        black_box(reference::select::select_below(x, threshold));
+    });
+    let argmin = |x: &mut [T]| {
+        black_box(kernels.argmin(x));
+    };
+    add(list, format!("argmin_{name}"), &values, argmin, |x| {
+        black_box(reference::select::argmin(x));
+    });
+    let (ids, least) = (RefCell::new(vec![0; 10]), RefCell::new(vec![threshold; 10]));
+    let top_k = move |x: &mut [T]| {
+        let (mut ids, mut least) = (ids.borrow_mut(), least.borrow_mut());
+        black_box(kernels.top_k(x, 0, 10, &mut ids, &mut least).expect("room for ten"));
+    };
+    add(list, format!("top_k_{name}"), &values, top_k, |x| {
+        black_box(reference::select::top_k(x, 10));
+    });
+}

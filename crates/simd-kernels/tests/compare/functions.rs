@@ -1,0 +1,132 @@
+//! exp, sqrt, covariances, the Walsh-Hadamard transform and selection, at every length. Their own tests go
+//! deeper; here they run wherever the table runs, on emulated CPUs too.
+
+use simd_kernels::{Covariance, Distance, Element, Kernels, Ordered, Real, reference};
+
+use super::{Judge, Random, Tally, Truth};
+
+/// All functions of one table.
+pub(super) fn of_table(kernels: &'static Kernels, tally: &mut Tally) {
+    math::<f32>(kernels, f64::from(f32::EPSILON), f64::from(f32::MIN_POSITIVE), tally);
+    math::<f64>(kernels, f64::EPSILON, f64::MIN_POSITIVE, tally);
+    transforms::<f32>(kernels, "walsh_hadamard_f32", tally);
+    transforms::<f64>(kernels, "walsh_hadamard_f64", tally);
+    selection::<f32>(kernels, "select_f32", tally);
+    selection::<f64>(kernels, "select_f64", tally);
+    selection::<i32>(kernels, "select_i32", tally);
+}
+
+fn draw<T: Distance>(len: usize, scale: f64) -> Vec<T> {
+    let mut random = Random(len as u64);
+    (0..len).map(|_| T::from_f64((random.next() % 4096) as f64 * scale)).collect()
+}
+
+fn math<T: Real + Distance>(kernels: &'static Kernels, epsilon: f64, smallest: f64, tally: &mut Tally) {
+    let ulp = reference::math::exp_max_ulp(kernels.tier());
+    for len in 1..=70 {
+        let x = draw::<T>(len, -0.01);
+        let mut judge = Judge { name: T::NAME, dim: len, tally };
+        let y = judge.call("exp", len, |out| {
+            out.copy_from_slice(&x);
+            kernels.exp(out);
+            Ok(())
+        });
+        let exact = |x: T| reference::math::exp(Element::to_f64(x));
+        for (at, (&x, y)) in x.iter().zip(y).enumerate() {
+            judge.value("exp", at, y, Truth { value: exact(x), tolerance: ulp * epsilon * exact(x) });
+        }
+        let x = draw::<T>(len, 0.01);
+        let y = judge.call("sqrt", len, |out| {
+            out.copy_from_slice(&x);
+            kernels.sqrt(out);
+            Ok(())
+        });
+        for (at, (&x, y)) in x.iter().zip(y).enumerate() {
+            let value = Element::to_f64(x).sqrt();
+            judge.value("sqrt", at, y, Truth { value, tolerance: 0.5 * epsilon * value });
+        }
+        for kind in Covariance::ALL {
+            let form = format!("{kind:?}");
+            let mut refused = None;
+            let y = judge.call(&form, len, |out| {
+                out.copy_from_slice(&x);
+                refused = kernels
+                    .covariance(kind, <T as Element>::from_f64(1.5), <T as Element>::from_f64(2.0), out)
+                    .err();
+                Ok(())
+            });
+            if let Some(error) = refused {
+                judge.fail(format!("{form} refused valid parameters: {error}"));
+            }
+            for (at, (&x, y)) in x.iter().zip(y).enumerate() {
+                let r2 = Element::to_f64(x);
+                let value = reference::math::covariance(kind, 1.5, 2.0, r2);
+                let tolerance = reference::math::covariance_bound(kind, 1.5, 2.0, r2, epsilon, smallest);
+                judge.value(&form, at, y, Truth { value, tolerance });
+            }
+        }
+    }
+}
+
+fn transforms<T: Real + Distance>(kernels: &'static Kernels, name: &str, tally: &mut Tally) {
+    for len in (0..=14).map(|log| 1 << log) {
+        let x = draw::<T>(len, 0.37);
+        let signs: Vec<u64> = (0..len.div_ceil(64) as u64).map(|word| Random(word).next()).collect();
+        let mut expected = x.clone();
+        reference::wht::walsh_hadamard(&mut expected, Some(&signs), <T as Element>::from_f64(0.25));
+        let mut judge = Judge { name, dim: len, tally };
+        let y = judge.call("", len, |out| {
+            out.copy_from_slice(&x);
+            kernels.walsh_hadamard(out, Some(&signs), <T as Element>::from_f64(0.25))
+        });
+        for (at, (y, expected)) in y.into_iter().zip(expected).enumerate() {
+            judge.value("", at, y, Truth { value: Element::to_f64(expected), tolerance: 0.0 });
+        }
+    }
+}
+
+fn selection<T: Ordered>(kernels: &'static Kernels, name: &str, tally: &mut Tally) {
+    for len in 1..=150 {
+        let values = draw::<T>(len, 1.0);
+        let threshold = T::from_f64(1000.0);
+        let mut judge = Judge { name, dim: len, tally };
+        let mut ids = vec![0; len];
+        let mut count = 0;
+        let kept = judge.call("select_below", len, |out| {
+            count = kernels.select_below(&values, threshold, 5, &mut ids, out)?;
+            Ok(())
+        });
+        let expected = reference::select::select_below(&values, threshold);
+        judge.chosen("select_below", &ids[..count], &kept[..count], &expected);
+        let argmin: Vec<_> = kernels.argmin(&values).into_iter().collect();
+        let (place, least): (Vec<_>, Vec<_>) =
+            argmin.into_iter().map(|(at, value)| (at as u32 + 5, value)).unzip();
+        let expected: Vec<_> = reference::select::argmin(&values).into_iter().collect();
+        judge.chosen("argmin", &place, &least, &expected);
+        for k in [1, 10] {
+            let mut ids = vec![0; k];
+            let least = judge.call("top_k", k, |out| {
+                count = kernels.top_k(&values, 5, k, &mut ids, out)?;
+                Ok(())
+            });
+            let expected = reference::select::top_k(&values, k);
+            judge.chosen("top_k", &ids[..count], &least[..count], &expected);
+        }
+    }
+}
+
+impl Judge<'_> {
+    /// Compares what was chosen, with ids from 5 on.
+    fn chosen<T: Ordered>(&mut self, form: &str, ids: &[u32], values: &[T], expected: &[(usize, T)]) {
+        self.tally.comparisons += 1 + expected.len() as u64;
+        let same = ids.len() == expected.len()
+            && ids
+                .iter()
+                .zip(values)
+                .zip(expected)
+                .all(|((&id, &value), &(at, other))| id as usize == at + 5 && value == other);
+        if !same {
+            self.fail(format!("{form} chose {ids:?} {values:?}, expected {expected:?}"));
+        }
+    }
+}
