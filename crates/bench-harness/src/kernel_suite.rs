@@ -11,6 +11,7 @@ use layouts::AlignedVec;
 use simd_kernels::{Distance, Element, Forms, Kernels, Measure, Rows, ShapeError, Tier, bf16, f16};
 
 use crate::dtype::Dtype;
+use crate::machine::Caches;
 use crate::machine::limits::Limits;
 use crate::progress::Progress;
 use crate::protocol::{Threads, quartiles};
@@ -70,10 +71,11 @@ pub enum KernelSuiteError {
 /// [`KernelSuiteError`] if a dimension does not suit a kernel.
 pub fn measure(
     settings: &KernelSettings,
-    limits: &Limits,
+    (limits, caches): (&Limits, &Caches),
     threads: &Threads,
     progress: &dyn Progress,
 ) -> Result<Vec<Record>, KernelSuiteError> {
+    let caches = Caches { l1d: caches.l1d.or(Some(32 << 10)), ..*caches };
     progress.start("kernels", (settings.dtypes.len() * settings.dimensions.len()) as u64);
     let records = threads.pool().install(|| {
         let mut records = Vec::new();
@@ -96,9 +98,11 @@ pub fn measure(
     progress.finish();
     records.map(|mut records| {
         for record in &mut records {
-            record.bound = Some("L1".to_owned());
-            record.bound_bytes_per_s = Some(limits.l1);
-            record.bound_share = record.bytes_per_s.map(|rate| rate / limits.l1);
+            // Eight rows of a long type do not fit the first level: then the next one is what bounds them.
+            let bound = limits.bound_of(record.index_bytes.unwrap_or(0), &caches, 1);
+            record.bound = Some(bound.name.to_owned());
+            record.bound_bytes_per_s = Some(bound.bytes_per_s);
+            record.bound_share = record.bytes_per_s.map(|rate| rate / bound.bytes_per_s);
         }
         records
     })
@@ -187,7 +191,8 @@ fn measure_forms<E: Element, O: Distance>(
     records: &mut Vec<Record>,
 ) -> Result<(), KernelSuiteError> {
     let row_bytes = dim * size_of::<E>();
-    let len = (BLOCK_BYTES / row_bytes / 4 * 4).clamp(4, 256);
+    // Kernels read up to eight rows side by side: with fewer, what is measured would be what handles the rest.
+    let len = (BLOCK_BYTES / row_bytes / 8 * 8).clamp(8, 256);
     // Small values that every type holds, different enough that nothing can be folded.
     let value = |at: usize| E::from_f64((at * 7 % 13) as f64);
     let mut data = AlignedVec::zeroed(len * dim)?;
@@ -229,7 +234,8 @@ fn measure_forms<E: Element, O: Distance>(
             records.push(Record {
                 suite: "kernels".to_owned(),
                 index: form.name().to_owned(),
-                params: format!("{len} rows in L1"),
+                params: format!("{len} rows"),
+                index_bytes: Some((len * row_bytes) as u64),
                 dataset: "synthetic".to_owned(),
                 metric: measure.to_owned(),
                 dtype: dtype.to_owned(),
@@ -266,7 +272,7 @@ mod tests {
         };
         let limits = Limits { l1: 1e9, ..Limits::default() };
         let threads = Threads::start(1).unwrap();
-        let records = measure(&settings, &limits, &threads, &Quiet).unwrap();
+        let records = measure(&settings, (&limits, &Caches::default()), &threads, &Quiet).unwrap();
         // Six types of three measures and two measures of bits, four forms each.
         assert_eq!(records.len(), settings.tiers().len() * (6 * 3 + 2) * 4);
         for record in &records {
@@ -282,6 +288,6 @@ mod tests {
             ..KernelSettings::new(Tier::Baseline, vec![Dtype::U8], true)
         };
         let threads = Threads::start(1).unwrap();
-        assert!(measure(&settings, &Limits::default(), &threads, &Quiet).is_err());
+        assert!(measure(&settings, (&Limits::default(), &Caches::default()), &threads, &Quiet).is_err());
     }
 }

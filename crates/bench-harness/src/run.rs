@@ -147,7 +147,12 @@ impl Run {
     ) -> Result<(), RunError> {
         let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
         let kernels = KernelSettings::new(settings.tier, dtypes, settings.quick);
-        self.records.extend(kernel_suite::measure(&kernels, &self.limits, threads, progress)?);
+        self.records.extend(kernel_suite::measure(
+            &kernels,
+            (&self.limits, &self.machine.caches),
+            threads,
+            progress,
+        )?);
         Ok(())
     }
 

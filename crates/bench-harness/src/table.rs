@@ -91,7 +91,7 @@ pub fn kernels(run: &Run) -> Option<String> {
     }
     let mut head = vec!["one to many", "dtype", "dim"];
     head.extend(&tiers);
-    head.extend(["best GB/s", "of L1"]);
+    head.extend(["best GB/s", "of limit"]);
     (!shown.is_empty()).then(|| {
         let mut table = plain(&head, 2);
         for (dtype, metric, dim) in lines {

@@ -86,7 +86,7 @@ impl Limits {
 
     /// What bounds a scan of `bytes` by `threads` threads: the smallest place that holds them.
     pub fn bound_of(&self, bytes: u64, caches: &Caches, threads: usize) -> Bound {
-        let fits = |size: Option<u64>| size.is_some_and(|size| bytes <= size / 4 * 3);
+        let fits = |size: Option<u64>| size.is_some_and(|size| bytes <= size / 8 * 7);
         let scale = threads as f64;
         match (self.l2, self.l3) {
             _ if fits(caches.l1d) => Bound { name: "L1", bytes_per_s: self.l1 * scale },

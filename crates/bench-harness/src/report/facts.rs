@@ -26,8 +26,8 @@ pub(super) fn headline(run: &Run) -> String {
             records.max_by(|a, b| a.qps.total_cmp(&b.qps)).cloned()
         };
         if let Some(best) = fastest(&mut run.records.iter().filter(of_mode).filter(good)) {
-            let what = format!("queries per second, {mode}, recall {}", number(best.recall_id, 3));
-            card(&mut text, &short(best.qps), &what, &format!("{} on {}", full_name(&best), best.dataset));
+            let what = format!("queries/s, {mode}, recall {}", number(best.recall_id, 3));
+            card(&mut text, &short(best.qps), &what, (&full_name(&best), &best.dataset));
         }
     }
     let closest = run
@@ -38,7 +38,7 @@ pub(super) fn headline(run: &Run) -> String {
     if let Some(record) = closest {
         let what = format!("of the {} read limit, single query", record.bound.clone().unwrap_or_default());
         let share = format!("{:.0} %", 100.0 * record.bound_share.unwrap_or(0.0));
-        card(&mut text, &share, &what, &format!("{} on {}", full_name(record), record.dataset));
+        card(&mut text, &share, &what, (&full_name(record), &record.dataset));
     }
     let gain =
         run.records.iter().filter(|record| record.suite == "kernels" && record.mode == "rows").max_by(
@@ -46,20 +46,22 @@ pub(super) fn headline(run: &Run) -> String {
         );
     if let Some(record) = gain {
         let ratio = format!("{:.1}x", record.over_baseline_tier.unwrap_or(1.0));
-        let why = format!("{} {} {} on {}", record.metric, record.dtype, record.dim, record.tier);
-        card(&mut text, &ratio, "largest gain of a tier over the baseline tier", &why);
+        let why = format!("{} {} {}", record.metric, record.dtype, record.dim);
+        card(&mut text, &ratio, "largest gain over the baseline tier", (&why, &record.tier));
     }
     text.push_str("</div>\n</header>\n");
     text
 }
 
-fn card(text: &mut String, figure: &str, what: &str, why: &str) {
+fn card(text: &mut String, figure: &str, what: &str, (who, place): (&str, &str)) {
     let _ = writeln!(
         text,
-        "<div class=\"card\"><span class=\"what\">{}</span><b>{}</b><span class=\"why\">{}</span></div>",
+        "<div class=\"card\"><span class=\"what\">{}</span><b>{}</b><span class=\"why\">{}<small>{}</small></span>\
+         </div>",
         escape(what),
         escape(figure),
-        escape(why)
+        escape(who),
+        escape(place)
     );
 }
 

@@ -12,7 +12,7 @@ const WIDTH: f64 = 500.0;
 const HEIGHT: f64 = 330.0;
 const AREA: Area = Area { left: 58.0, top: 26.0, right: 286.0, bottom: 280.0 };
 /// The lane of what found everything: a logit axis never reaches 1.
-const EXACT: (f64, f64) = (300.0, 346.0);
+const EXACT: (f64, f64) = (312.0, 358.0);
 /// Recall at the right end of the logit axis.
 const HIGHEST: f64 = 0.9999;
 

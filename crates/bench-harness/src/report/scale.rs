@@ -64,7 +64,7 @@ impl Scale {
         match self.spacing {
             Spacing::Linear => self.linear_ticks(),
             Spacing::Log => self.log_ticks(),
-            Spacing::Logit => [0.5, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999]
+            Spacing::Logit => [0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]
                 .into_iter()
                 .filter(|&value| value >= self.low && value <= self.high)
                 .map(|value| (value, format!("{value}")))
