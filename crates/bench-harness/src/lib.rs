@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 // data
+mod convert;
 pub mod dataset;
 pub mod dtype;
 pub mod format;
