@@ -1,8 +1,8 @@
 //! The exact scan as an engine of the harness: the element type is chosen at run time.
 
-use simd_kernels::{Distance, Element, Kernels, Rows, bf16, f16};
+use simd_kernels::{Distance, Element, Kernels, Ordered, Rows, bf16, f16};
 
-use super::{ExactError, Scan, Scratch};
+use super::{Batched, ExactError, Scan, Scratch};
 use crate::dataset::{Dataset, Metric};
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Index, Neighbor, Searcher};
@@ -170,7 +170,7 @@ struct Ready<'a, E: Element, O: Distance> {
     k: usize,
 }
 
-fn prepare<'a, E: Element, O: Distance>(
+fn prepare<'a, E: Batched, O: Distance + Ordered>(
     scan: &'a Scan<E, O>,
     queries: &'a Matrix<E>,
     k: usize,
@@ -179,7 +179,7 @@ fn prepare<'a, E: Element, O: Distance>(
     Ok(Box::new(Ready { scan, queries: queries.rows()?, scratch: Scratch::new(threads), k }))
 }
 
-impl<E: Element, O: Distance> Searcher for Ready<'_, E, O> {
+impl<E: Batched, O: Distance + Ordered> Searcher for Ready<'_, E, O> {
     fn single(&mut self, query: usize, out: &mut Vec<Neighbor>) -> Result<(), EngineError> {
         let queries = self.queries.len();
         let query = self.queries.row(query).ok_or(ExactError::NoQuery { query, queries })?;

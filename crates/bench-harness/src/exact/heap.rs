@@ -31,7 +31,7 @@ impl Eq for Candidate {}
 
 /// The `k` nearest of what was offered.
 #[derive(Debug, Default)]
-pub(super) struct Nearest {
+pub struct Nearest {
     heap: BinaryHeap<Candidate>,
     k: usize,
 }
@@ -42,6 +42,11 @@ impl Nearest {
         self.heap.clear();
         self.heap.reserve(k);
         self.k = k;
+    }
+
+    /// How many are kept.
+    pub(super) fn k(&self) -> usize {
+        self.k
     }
 
     /// No distance above this one can still get in.

@@ -2,21 +2,24 @@
 //! index is checked against it.
 //!
 //! Vectors lie row after row. A single query walks them in chunks that stay in the second-level cache while
-//! their distances are looked at; a batch walks them once per tile of queries, so that a chunk read from memory
-//! serves all of them. The nearest are kept in a bounded heap whose worst entry is the threshold: after the
-//! first few hundred rows nearly every distance costs one comparison.
+//! their distances are looked at. A batch interleaves each chunk into panels and sends all queries through it
+//! (`batch.rs`); where there is no panel kernel, it walks the rows once per tile of queries. The nearest are kept
+//! in a bounded heap whose worst entry is the threshold: after the first few hundred rows nearly every distance
+//! costs one comparison, sixteen at a time.
 //!
 //! Results are ordered by (distance, id). They are the same for a single query and a batch, and for every number
 //! of threads: a row's distance does not depend on what it is computed beside, and the order is total.
 //!
 //! Cost: O(n · dim) a query, no allocation after the first query with the same [`Scratch`].
 
+mod batch;
 mod engine;
 mod heap;
 mod rank;
 mod scan;
 mod search;
 
+pub use batch::Batched;
 pub use engine::{ExactEngine, ExactIndex};
 pub use rank::Ranking;
 pub use scan::{Scan, Scratch};

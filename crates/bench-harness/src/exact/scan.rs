@@ -4,6 +4,7 @@ use layouts::AlignedVec;
 use rayon::prelude::*;
 use simd_kernels::{BitForms, Distance, DistanceForms, Element, Forms, Kernels, Measure, Rows};
 
+use super::batch::PanelScratch;
 use super::heap::Nearest;
 use super::{ExactError, Ranking};
 use crate::dataset::Metric;
@@ -20,6 +21,7 @@ pub(super) const TILE_QUERIES: usize = 32;
 #[derive(Debug)]
 pub struct Scan<E: Element, O: Distance> {
     pub(super) forms: &'static Forms<E, E, O>,
+    pub(super) kernels: &'static Kernels,
     pub(super) ranking: Ranking,
     data: AlignedVec<E>,
     /// Elements of a row.
@@ -43,12 +45,22 @@ pub struct Scratch<O> {
 pub(super) struct Worker<O> {
     pub(super) distances: Vec<O>,
     pub(super) nearest: Vec<Nearest>,
+    pub(super) panels: PanelScratch,
+    /// What a selection finds in one chunk.
+    pub(super) ids: Vec<u32>,
+    pub(super) found: Vec<O>,
 }
 
 impl<O> Scratch<O> {
     /// Scratch for searches by `threads` threads (0 counts as 1) of whichever rayon pool the caller is in.
     pub fn new(threads: usize) -> Self {
-        let worker = || Worker { distances: Vec::new(), nearest: Vec::new() };
+        let worker = || Worker {
+            distances: Vec::new(),
+            nearest: Vec::new(),
+            panels: PanelScratch::default(),
+            ids: Vec::new(),
+            found: Vec::new(),
+        };
         Self { workers: std::iter::repeat_with(worker).take(threads.max(1)).collect() }
     }
 }
@@ -84,7 +96,7 @@ impl<E: Element> Scan<E, E::Distance> {
             Metric::Hamming | Metric::Jaccard => return Err(ExactError::Metric { metric, dtype: E::NAME }),
         };
         let forms: &'static DistanceForms<E> = kernels.forms::<E>(measure);
-        let mut scan = Self::with_forms(forms, data, dim, metric)?;
+        let mut scan = Self::with_forms(kernels, forms, data, dim, metric)?;
         if metric == Metric::Cosine {
             scan.inverse_norms = data.par_chunks_exact(dim).map(inverse_norm).collect();
         }
@@ -98,7 +110,7 @@ impl Scan<u8, i32> {
     /// # Errors
     /// [`ExactError`] if the shape is wrong or a bit beyond the end of a row is set.
     pub fn hamming(kernels: &'static Kernels, data: &[u8], bits: usize) -> Result<Self, ExactError> {
-        Self::of_bits(kernels.hamming(), data, bits, Metric::Hamming)
+        Self::of_bits(kernels, kernels.hamming(), data, bits, Metric::Hamming)
     }
 }
 
@@ -108,18 +120,19 @@ impl Scan<u8, f32> {
     /// # Errors
     /// As [`Scan::hamming`].
     pub fn jaccard(kernels: &'static Kernels, data: &[u8], bits: usize) -> Result<Self, ExactError> {
-        Self::of_bits(kernels.jaccard(), data, bits, Metric::Jaccard)
+        Self::of_bits(kernels, kernels.jaccard(), data, bits, Metric::Jaccard)
     }
 }
 
 impl<O: Distance> Scan<u8, O> {
     fn of_bits(
+        kernels: &'static Kernels,
         forms: &'static BitForms<O>,
         data: &[u8],
         bits: usize,
         metric: Metric,
     ) -> Result<Self, ExactError> {
-        let mut scan = Self::with_forms(forms, data, bits.div_ceil(8), metric)?;
+        let mut scan = Self::with_forms(kernels, forms, data, bits.div_ceil(8), metric)?;
         scan.bits = Some(bits);
         if let Some(row) = data.chunks_exact(scan.dim).position(|row| has_padding(row, bits)) {
             return Err(ExactError::Padding { argument: "vectors", row, bits });
@@ -130,6 +143,7 @@ impl<O: Distance> Scan<u8, O> {
 
 impl<E: Element, O: Distance> Scan<E, O> {
     fn with_forms(
+        kernels: &'static Kernels,
         forms: &'static Forms<E, E, O>,
         data: &[E],
         dim: usize,
@@ -144,6 +158,7 @@ impl<E: Element, O: Distance> Scan<E, O> {
         }
         Ok(Self {
             forms,
+            kernels,
             ranking: Ranking::of(metric),
             data: AlignedVec::from_slice(data)?,
             dim,

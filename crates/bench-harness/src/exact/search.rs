@@ -1,14 +1,15 @@
 //! Searching a scan: one query or a batch, by one thread or many.
 
 use rayon::prelude::*;
-use simd_kernels::{Distance, Element, Rows};
+use simd_kernels::{Distance, Element, Ordered, Rows};
 
+use super::batch::Batched;
 use super::heap::Nearest;
 use super::scan::{Scan, Scratch, TILE_QUERIES, Worker, has_padding, inverse_norm};
 use super::{ExactError, Ranking};
 use crate::engine::Neighbor;
 
-impl<E: Element, O: Distance> Scan<E, O> {
+impl<E: Batched, O: Distance + Ordered> Scan<E, O> {
     /// The `k` vectors nearest to `query` in `out`, nearest first, ties by lower id; all of them when there are
     /// fewer than `k`. With scratch for several threads the rows are shared out to the current rayon pool; the
     /// result is the same.
@@ -108,11 +109,6 @@ impl<E: Element, O: Distance> Scan<E, O> {
         Ok(())
     }
 
-    /// What the cosine needs of a query.
-    fn scale_of(&self, query: &[E]) -> f64 {
-        if self.ranking == Ranking::Cosine { inverse_norm(query) } else { 1.0 }
-    }
-
     /// Scans `rows`, the first of which has id `first`, for one query.
     fn scan_for_one(
         &self,
@@ -122,7 +118,7 @@ impl<E: Element, O: Distance> Scan<E, O> {
         rows: Rows<'_, E>,
         first: usize,
     ) -> Result<(), ExactError> {
-        let Worker { distances, nearest } = worker;
+        let Worker { distances, nearest, ids, found, .. } = worker;
         let chunk = self.chunk_rows();
         for start in (0..rows.len()).step_by(chunk) {
             let end = (start + chunk).min(rows.len());
@@ -132,7 +128,7 @@ impl<E: Element, O: Distance> Scan<E, O> {
                 break;
             };
             self.forms.rows(query, rows, distances)?;
-            self.select(nearest, distances, first + start, scale);
+            self.select(Found { ids, values: found }, nearest, distances, first + start, scale)?;
         }
         Ok(())
     }
@@ -145,12 +141,20 @@ impl<E: Element, O: Distance> Scan<E, O> {
         k: usize,
         out: &mut [Neighbor],
     ) -> Result<(), ExactError> {
+        worker.keep(queries.len(), k);
+        let nearest = worker.nearest.get_mut(..queries.len()).unwrap_or(&mut []);
+        if E::scan_panels(self, queries, &mut worker.panels, nearest)? {
+            for (nearest, out) in nearest.iter_mut().zip(out.chunks_exact_mut(k)) {
+                nearest.write(out, |value| self.ranking.finish(value));
+            }
+            return Ok(());
+        }
         let rows = self.rows()?;
         let chunk = self.chunk_rows();
         for (tile, out) in (0..queries.len()).step_by(TILE_QUERIES).zip(out.chunks_mut(TILE_QUERIES * k)) {
             let Some(queries) = queries.slice(tile, (tile + TILE_QUERIES).min(queries.len())) else { break };
             worker.prepare(queries.len(), chunk, k);
-            let Worker { distances, nearest } = worker;
+            let Worker { distances, nearest, ids, found, .. } = worker;
             for start in (0..rows.len()).step_by(chunk) {
                 let end = (start + chunk).min(rows.len());
                 let (Some(rows), Some(distances)) =
@@ -161,7 +165,8 @@ impl<E: Element, O: Distance> Scan<E, O> {
                 self.forms.tile(queries, rows, distances)?;
                 let of_queries = distances.chunks_exact(end - start).zip(queries.iter());
                 for (nearest, (distances, query)) in nearest.iter_mut().zip(of_queries) {
-                    self.select(nearest, distances, start, self.scale_of(query));
+                    let found = Found { ids: &mut *ids, values: &mut *found };
+                    self.select(found, nearest, distances, start, self.scale_of(query))?;
                 }
             }
             for (nearest, out) in nearest.iter_mut().zip(out.chunks_exact_mut(k)) {
@@ -172,47 +177,72 @@ impl<E: Element, O: Distance> Scan<E, O> {
     }
 
     /// Offers a chunk, whose first row has id `first`, to the nearest so far.
-    fn select(&self, nearest: &mut Nearest, distances: &[O], first: usize, scale: f64) {
-        match self.ranking {
-            Ranking::Plain | Ranking::Root => select(nearest, distances, first, |value, _| value),
-            Ranking::Negated => select(nearest, distances, first, |value, _| -value),
-            Ranking::Cosine => {
-                let norms = self.inverse_norms.get(first..).unwrap_or(&[]);
-                select(nearest, distances, first, |value, row| {
-                    1.0 - value * scale * norms.get(row).copied().unwrap_or(0.0)
-                });
+    fn select(
+        &self,
+        found: Found<'_, O>,
+        nearest: &mut Nearest,
+        distances: &[O],
+        first: usize,
+        scale: f64,
+    ) -> Result<(), ExactError> {
+        let threshold = nearest.threshold();
+        if matches!(self.ranking, Ranking::Plain | Ranking::Root) && threshold < f64::INFINITY {
+            // The threshold is one of the kernel's own values. A later row that equals it has a higher id.
+            let limit = O::from_f64(threshold);
+            let count = self.kernels.select_below(distances, limit, 0, found.ids, found.values)?;
+            for (&row, value) in found.ids.iter().zip(&*found.values).take(count) {
+                nearest.offer(Neighbor { id: first as u32 + row, distance: value.to_f64() });
             }
+            return Ok(());
+        }
+        let mut threshold = threshold;
+        for (row, value) in (first..).zip(distances) {
+            // The minimum with infinity turns a distance that is not a number into one that comes last.
+            let distance = self.compared(value.to_f64(), row, scale).min(f64::INFINITY);
+            if distance <= threshold {
+                nearest.offer(Neighbor { id: row as u32, distance });
+                threshold = nearest.threshold();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E: Element, O: Distance> Scan<E, O> {
+    /// What a cosine needs of a query.
+    pub(super) fn scale_of(&self, query: &[E]) -> f64 {
+        if self.ranking == Ranking::Cosine { inverse_norm(query) } else { 1.0 }
+    }
+
+    /// What the kernel's value of a query and a row is compared by: smaller is nearer.
+    #[inline(always)]
+    pub(super) fn compared(&self, value: f64, row: usize, scale: f64) -> f64 {
+        match self.ranking {
+            Ranking::Plain | Ranking::Root => value,
+            Ranking::Negated => -value,
+            Ranking::Cosine => 1.0 - value * scale * self.inverse_norms.get(row).copied().unwrap_or(0.0),
         }
     }
 }
 
-#[inline(always)]
-fn select<O: Distance>(
-    nearest: &mut Nearest,
-    distances: &[O],
-    first: usize,
-    distance_of: impl Fn(f64, usize) -> f64,
-) {
-    let mut threshold = nearest.threshold();
-    for (row, value) in distances.iter().enumerate() {
-        // The minimum with infinity turns a distance that is not a number into one that comes last.
-        let distance = distance_of(value.to_f64(), row).min(f64::INFINITY);
-        if distance <= threshold {
-            nearest.offer(Neighbor { id: (first + row) as u32, distance });
-            threshold = nearest.threshold();
-        }
-    }
+/// Room for what a selection finds in one chunk.
+struct Found<'a, O> {
+    ids: &'a mut [u32],
+    values: &'a mut [O],
 }
 
 impl<O: Distance> Worker<O> {
-    /// Room for the distances of `queries` queries to a chunk, and `k` nearest of each.
+    /// Room for the distances of `queries` queries to a chunk, and for `k` nearest of each.
     fn prepare(&mut self, queries: usize, chunk: usize, k: usize) {
-        if self.distances.len() < queries * chunk {
-            self.distances.resize(queries * chunk, O::default());
-        }
-        if self.nearest.len() < queries {
-            self.nearest.resize_with(queries, Nearest::default);
-        }
+        self.distances.resize(self.distances.len().max(queries * chunk), O::default());
+        self.ids.resize(self.ids.len().max(chunk), 0);
+        self.found.resize(self.found.len().max(chunk), O::default());
+        self.keep(queries, k);
+    }
+
+    /// Room for `k` nearest of `queries` queries.
+    fn keep(&mut self, queries: usize, k: usize) {
+        self.nearest.resize_with(self.nearest.len().max(queries), Nearest::default);
         self.nearest.iter_mut().take(queries).for_each(|nearest| nearest.reset(k));
     }
 }

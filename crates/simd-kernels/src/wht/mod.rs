@@ -125,7 +125,8 @@ pub(crate) unsafe fn transform<T: Real, L: Lanes<T>>(l: L, x: &mut [T], signs: O
         // A quarter of a larger stretch is begun only once the stretch had its own pass.
         let mut stretch = len;
         while stretch > block {
-            if at.is_multiple_of(stretch) {
+            // A power of two: no division.
+            if at & (stretch - 1) == 0 {
                 // SAFETY: `stretch` is a power of two not above `len`, and divides `at < len`.
                 unsafe {
                     if stretch == len {

@@ -142,9 +142,9 @@ pub(crate) fn shape<Q: Element, E: Element, O: Distance>(
         .collect();
     let mut judge = Judge { name: &plan.name, dim, tally };
     let query = &queries[..dim];
-    for index in 0..ROWS {
+    for (index, &expected) in truth.iter().enumerate().take(ROWS) {
         match subject.pair(query, row(index)) {
-            Ok(value) => judge.value("pair", index, value, truth[index]),
+            Ok(value) => judge.value("pair", index, value, expected),
             Err(error) => judge.fail(format!("pair refused a valid shape: {error}")),
         }
     }
@@ -153,7 +153,7 @@ pub(crate) fn shape<Q: Element, E: Element, O: Distance>(
         Err(error) => return judge.fail(format!("a valid shape was refused: {error}")),
     };
     // Not always all rows, so that blocks of rows end at every place.
-    let mut bits = vec![None; ROWS];
+    let mut bits = [None; ROWS];
     for count in [ROWS, dim % ROWS] {
         let some = all.slice(0, count).unwrap_or(all);
         let out = judge.call::<O>("rows", count, |out| subject.rows(query, some, out));

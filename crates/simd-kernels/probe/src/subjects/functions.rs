@@ -27,17 +27,18 @@ fn add<T: Distance>(
     work: impl Fn(&mut [T]) + 'static,
     twin: impl Fn(&mut [T]) + 'static,
 ) {
-    let side = |run: Box<dyn Fn(&mut [T])>| -> Box<dyn Fn()> {
-        let (values, out) = (values.to_vec(), RefCell::new(values.to_vec()));
-        Box::new(move || {
-            let mut out = out.borrow_mut();
-            // In place, so that the values must be fresh each time; both sides pay for the copy.
-            out.copy_from_slice(black_box(&values));
-            run(&mut out);
-            black_box(&*out);
-        })
-    };
-    list.push(Subject { kernel, work: side(Box::new(work)), twin: side(Box::new(twin)) });
+    list.push(Subject { kernel, work: on_fresh_values(values, work), twin: on_fresh_values(values, twin) });
+}
+
+/// Runs a function that works in place on the same values each time; both sides pay for the copy.
+fn on_fresh_values<T: Distance>(values: &[T], run: impl Fn(&mut [T]) + 'static) -> Box<dyn Fn()> {
+    let (values, out) = (values.to_vec(), RefCell::new(values.to_vec()));
+    Box::new(move || {
+        let mut out = out.borrow_mut();
+        out.copy_from_slice(black_box(&values));
+        run(&mut out);
+        black_box(&*out);
+    })
 }
 
 fn math<T: Real + Distance>(kernels: &'static Kernels, list: &mut Vec<Subject>) {

@@ -25,11 +25,14 @@ macro_rules! shells {
         )
     };
     ($step:ty) => {
+        $crate::x86::avx512::shells!($step; tile: 4)
+    };
+    ($step:ty; tile: $tile:literal) => {
         $crate::table::forms!(
             #[target_feature(
                 enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
             )]
-            $step; pair: 4, rows: 8, tile: 4
+            $step; pair: 4, rows: 8, tile: $tile
         )
     };
 }
