@@ -14,6 +14,7 @@
 
 #[doc(hidden)]
 pub mod contract;
+mod cosine;
 mod drive;
 mod element;
 #[doc(hidden)]
