@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`.
 
 mod aarch64;
+mod bench;
 mod ci;
 mod dispatch_check;
 mod fuzz;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure speed and recall on generated or real data.
+    Bench(bench::Arguments),
     /// Prove that every kernel is what its tier says: instructions, values, choice, speed, variants.
     DispatchCheck(dispatch_check::Arguments),
     /// Build for named CPUs and compare run-time dispatch with compile-time choice.
@@ -42,6 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Bench(arguments) => return bench::run(&arguments),
         Command::DispatchCheck(arguments) => dispatch_check::run(&arguments),
         Command::Variants(arguments) => variants::run(&arguments),
         Command::Aarch64(arguments) => aarch64::run(&arguments),

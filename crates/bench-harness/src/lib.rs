@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 // data
+mod convert;
 pub mod dataset;
 pub mod dtype;
 pub mod format;
@@ -13,3 +14,18 @@ pub mod recall;
 pub mod truth;
 pub mod vectors;
 pub mod write;
+
+// measuring
+pub mod bar;
+pub mod baseline;
+pub mod engine;
+pub mod exact;
+mod facts;
+pub mod kernel_suite;
+pub mod machine;
+mod number;
+pub mod protocol;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod table;

@@ -1,5 +1,6 @@
 //! Damaged, truncated and absurd files of every format: a typed error that names the file, never a panic, and
 //! never more memory than the file has bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -25,6 +26,7 @@ fn count(change: isize) {
     });
 }
 
+// The one place of the harness with unsafe code: an allocator cannot be written without.
 // SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -378,14 +380,15 @@ fn damaged_hdf5_files_on_disk_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set.hdf5");
     let sound = stored(Hdf5Layout::AnnBenchmarks);
-    for at in 0..sound.len() {
+    // A step without a common factor with any field's size: files are slow to write.
+    for at in (0..sound.len()).step_by(13) {
         let mut damaged = sound.clone();
         damaged[at] ^= 0xff;
         std::fs::write(&path, &damaged).unwrap();
         let (_, peak) = peak_of(|| read::hdf5(&path).map(|_| ()));
         assert!(peak <= 3 * damaged.len() + HDF5_OVERHEAD, "byte {at}: {peak}");
     }
-    for len in 0..sound.len() {
+    for len in (0..sound.len()).step_by(13) {
         std::fs::write(&path, &sound[..len]).unwrap();
         assert!(read::hdf5(&path).is_err(), "cut to {len}");
     }

@@ -1,4 +1,5 @@
 //! What a writer writes, its reader reads, bit for bit, in every format.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use bench_harness::dataset::{Dataset, Metric, Truth};
 use bench_harness::dtype::Dtype;

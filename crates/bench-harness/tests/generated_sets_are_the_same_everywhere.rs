@@ -1,4 +1,5 @@
 //! A specification and a seed give the same bytes in every run, on every platform.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use bench_harness::dataset::Metric;
 use bench_harness::dtype::Dtype;

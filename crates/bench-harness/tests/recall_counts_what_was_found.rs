@@ -1,4 +1,5 @@
 //! Recall by id, by distance and by tie, on answers whose recall is known by construction.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use bench_harness::dataset::{Dataset, Metric, Truth};
 use bench_harness::recall::{RecallError, recall};

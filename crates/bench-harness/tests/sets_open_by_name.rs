@@ -1,4 +1,5 @@
 //! Folders, HDF5 files and specifications open by name, with limits, conversions and exact truth.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use std::path::{Path, PathBuf};
 

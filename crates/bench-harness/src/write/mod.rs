@@ -9,6 +9,7 @@ mod npy;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Pod;
 
@@ -232,9 +233,10 @@ fn save(
 
 /// Writes `path` completely or not at all.
 pub(crate) fn atomically(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> Written) -> Written {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut part = path.as_os_str().to_owned();
-    // Two processes that write the same file must not write into one another's part.
-    part.push(format!(".{}.part", std::process::id()));
+    // Two processes, or threads, that write the same file must not write into one another's part.
+    part.push(format!(".{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let result = File::create(&part).map_err(WriteFault::Io).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         write(&mut out)?;

@@ -1,0 +1,330 @@
+//! A run: which suites on which data, one after the other, and everything that was measured.
+
+use simd_kernels::{Kernels, Tier, TierError};
+
+use crate::baseline::Baseline;
+use crate::dataset::Dataset;
+use crate::dtype::Dtype;
+use crate::engine::{Engine, EngineError, Index, Suite};
+use crate::exact::ExactEngine;
+use crate::kernel_suite::{self, KernelSettings, KernelSuiteError};
+use crate::machine::Machine;
+use crate::machine::limits::Limits;
+use crate::progress::Progress;
+use crate::protocol::{Answers, Mode, Threads, Timing, measure, percentile};
+use crate::recall::{Recall, RecallError, recall};
+use crate::record::Record;
+use crate::vectors::Converted;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The suites, in order.
+    pub suites: Vec<Suite>,
+    /// Neighbours of a query.
+    pub k: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Runs, of which the best counts.
+    pub runs: usize,
+    /// Single queries, batches or both.
+    pub modes: Vec<Mode>,
+    /// Element types; `None` takes those that hold the data exactly, and `f16`.
+    pub dtypes: Option<Vec<Dtype>>,
+    /// The tier that searches, and the highest that the kernel suite measures.
+    pub tier: Tier,
+    /// Fewer dimensions and rounds of kernels.
+    pub quick: bool,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// No threads.
+    #[error("no threads to measure with: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// No memory to measure the machine with.
+    #[error(transparent)]
+    Memory(#[from] layouts::Error),
+    /// The tier cannot be used.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+    /// A tier that this CPU lacks.
+    #[error("this CPU cannot run the tier {tier}")]
+    NoTier {
+        /// The tier.
+        tier: Tier,
+    },
+    /// The kernel suite failed.
+    #[error(transparent)]
+    Kernels(#[from] KernelSuiteError),
+    /// An index refused its data.
+    #[error("{dataset}: {error}")]
+    Engine {
+        /// The data set.
+        dataset: String,
+        /// What the engine said.
+        error: EngineError,
+    },
+    /// The answers could not be judged.
+    #[error("{dataset}: {error}")]
+    Recall {
+        /// The data set.
+        dataset: String,
+        /// What is wrong.
+        error: RecallError,
+    },
+    /// Nothing was left to measure.
+    #[error("{dataset}: none of the element types {dtypes} can hold it")]
+    NoDtype {
+        /// The data set.
+        dataset: String,
+        /// What was asked for.
+        dtypes: String,
+    },
+}
+
+/// Everything that a run measured, and what must be known to judge it.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// The machine.
+    pub machine: Machine,
+    /// What it can do.
+    pub limits: Limits,
+    /// Header lines: name and value.
+    pub facts: Vec<(&'static str, String)>,
+    /// The measurements.
+    pub records: Vec<Record>,
+    /// What a reader should know: conversions that lost something, types that were left out.
+    pub notices: Vec<String>,
+    /// An earlier run to compare with, and where it came from.
+    pub baseline: Option<(String, Baseline)>,
+}
+
+impl Run {
+    /// Looks at the machine, measures its limits and runs the suites on every data set.
+    ///
+    /// # Errors
+    /// [`RunError`] as soon as something fails.
+    pub fn perform(
+        settings: &Settings,
+        datasets: &[Dataset],
+        progress: &dyn Progress,
+    ) -> Result<Self, RunError> {
+        let kernels = Kernels::for_tier(settings.tier).ok_or(RunError::NoTier { tier: settings.tier })?;
+        let threads = Threads::start(settings.threads)?;
+        let machine = Machine::look();
+        progress.start("measuring what the machine can read", 0);
+        let limits = Limits::measure(&machine.caches, threads.pool());
+        progress.finish();
+        let mut run = Self { machine, limits: limits?, ..Self::default() };
+        run.facts = crate::facts::facts(settings, datasets, &run.machine, &run.limits, &threads);
+        for suite in &settings.suites {
+            match suite {
+                Suite::Kernels => run.kernels(settings, &threads, progress)?,
+                _ => {
+                    for dataset in datasets {
+                        run.exact(settings, kernels, dataset, &threads, progress)?;
+                    }
+                }
+            }
+        }
+        for record in &mut run.records {
+            record.commit.clone_from(&run.machine.commit);
+            record.cpu.clone_from(&run.machine.cpu);
+            record.date.clone_from(&run.machine.date);
+            record.toolchain.clone_from(&run.machine.toolchain);
+        }
+        Ok(run)
+    }
+
+    fn kernels(
+        &mut self,
+        settings: &Settings,
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<(), RunError> {
+        let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
+        let kernels = KernelSettings::new(settings.tier, dtypes, settings.quick);
+        self.records.extend(kernel_suite::measure(
+            &kernels,
+            (&self.limits, &self.machine.caches),
+            threads,
+            progress,
+        )?);
+        Ok(())
+    }
+
+    fn exact(
+        &mut self,
+        settings: &Settings,
+        kernels: &'static Kernels,
+        dataset: &Dataset,
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<(), RunError> {
+        let (dtypes, must) = match &settings.dtypes {
+            Some(dtypes) => (dtypes.clone(), true),
+            None => (Dtype::ALL.to_vec(), false),
+        };
+        let before = self.records.len();
+        for &dtype in &dtypes {
+            let Some(converted) = self.converted(dataset, dtype, must) else { continue };
+            let engine = ExactEngine::new(kernels, dtype);
+            let searched = converted.as_ref().unwrap_or(dataset);
+            self.engine(settings, &engine, (dataset, searched), threads, progress)?;
+        }
+        if self.records.len() == before {
+            let dtypes: Vec<_> = dtypes.iter().map(|dtype| dtype.name()).collect();
+            return Err(RunError::NoDtype { dataset: dataset.name.clone(), dtypes: dtypes.join(", ") });
+        }
+        Ok(())
+    }
+
+    /// The set in another type: `Some(None)` if it is of that type already, `None` if it is left out.
+    fn converted(&mut self, dataset: &Dataset, dtype: Dtype, must: bool) -> Option<Option<Dataset>> {
+        if dataset.base.dtype() == dtype {
+            return Some(None);
+        }
+        // Bits and numbers are compared by different metrics.
+        if dataset.metric.is_on_bits() || dtype == Dtype::Bits {
+            return None;
+        }
+        let both = dataset.base.convert(dtype).and_then(|base| Ok((base, dataset.queries.convert(dtype)?)));
+        let name = &dataset.name;
+        let (base, queries): (Converted, Converted) = match both {
+            Ok(both) => both,
+            Err(error) => {
+                if must {
+                    self.notices.push(format!("{name}: {dtype} left out, {error}"));
+                }
+                return None;
+            }
+        };
+        let changed = base.changed + queries.changed;
+        if changed > 0 {
+            if !must && dtype != Dtype::F16 {
+                return None;
+            }
+            let share =
+                changed as f64 / ((dataset.base.len() + dataset.queries.len()) * dataset.base.dim()) as f64;
+            let largest = base.largest_change.max(queries.largest_change);
+            self.notices.push(format!(
+                "{name} as {dtype}: {:.1} % of the elements were rounded, by at most {largest:.2e}; recall is \
+                 against the unrounded set",
+                100.0 * share
+            ));
+        }
+        // A double that holds what a float holds would only be the same set at half the speed.
+        if !must && dtype == Dtype::F64 {
+            return None;
+        }
+        Some(Some(Dataset {
+            name: name.clone(),
+            metric: dataset.metric,
+            base: base.vectors,
+            queries: queries.vectors,
+            truth: None,
+            source: dataset.source.clone(),
+        }))
+    }
+
+    /// Builds one engine and measures every search point in every mode. `original` has the truth, `searched` the
+    /// element type of the engine.
+    fn engine(
+        &mut self,
+        settings: &Settings,
+        engine: &dyn Engine,
+        (original, searched): (&Dataset, &Dataset),
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<(), RunError> {
+        let refuse = |error| RunError::Engine { dataset: original.name.clone(), error };
+        let start = std::time::Instant::now();
+        let index = threads.pool().install(|| engine.build(searched, progress)).map_err(refuse)?;
+        let build_s = start.elapsed().as_secs_f64();
+        let grid = index.grid();
+        let what = format!("{} {} on {}", engine.name(), engine.dtype(), original.name);
+        progress.start(&what, (grid.len() * settings.modes.len() * settings.runs) as u64);
+        for (point, params) in grid.iter().enumerate() {
+            for &mode in &settings.modes {
+                let queries = &searched.queries;
+                let shape = (queries.len(), settings.k, settings.runs);
+                let mut searcher =
+                    index.prepare(point, queries, settings.k, threads.count()).map_err(refuse)?;
+                let (timing, answers) =
+                    measure(threads, searcher.as_mut(), mode, shape, progress).map_err(refuse)?;
+                let recall = judge(original, settings.k, &answers)?;
+                let mut record = self.record(index.as_ref(), (original, searched), settings, mode, &timing);
+                record.params = match engine.params().as_str() {
+                    "-" => params.clone(),
+                    build => format!("{build} {params}"),
+                };
+                record.index = engine.name().to_owned();
+                record.build_s = Some(build_s);
+                record.recall_id = Some(recall.by_id);
+                record.recall_eps = Some(recall.by_distance);
+                record.distances_per_query = searcher.distances_per_query();
+                self.records.push(record);
+            }
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        index: &dyn Index,
+        (original, searched): (&Dataset, &Dataset),
+        settings: &Settings,
+        mode: Mode,
+        timing: &Timing,
+    ) -> Record {
+        let qps = timing.best_qps();
+        let latency = |share| percentile(&timing.latencies_us, share);
+        let bytes_per_s = index.bytes_per_query().map(|bytes| bytes as f64 * qps);
+        // A single query must read every vector from where it lies; a batch re-uses what it read, so that only
+        // the nearest cache bounds it.
+        let bound = index.bytes_per_query().map(|bytes| match mode {
+            Mode::Single => self.limits.bound_of(bytes, &self.machine.caches, settings.threads.max(1)),
+            Mode::Batch => self.limits.bound_of(0, &self.machine.caches, settings.threads.max(1)),
+        });
+        Record {
+            suite: Suite::Exact.name().to_owned(),
+            dataset: original.name.clone(),
+            metric: original.metric.name().to_owned(),
+            dtype: searched.base.dtype().name().to_owned(),
+            n: searched.base.len(),
+            dim: searched.base.dim(),
+            k: settings.k,
+            threads: settings.threads.max(1),
+            mode: mode.name().to_owned(),
+            tier: settings.tier.name().to_owned(),
+            index_bytes: Some(index.index_bytes()),
+            qps,
+            p50_us: latency(0.5),
+            p95_us: latency(0.95),
+            p99_us: latency(0.99),
+            queries: searched.queries.len(),
+            runs: settings.runs,
+            qps_runs: timing.qps_runs.clone(),
+            latency_us: Record::latency_points(&timing.latencies_us),
+            bytes_per_s,
+            bound: bound.map(|bound| bound.name.to_owned()),
+            bound_bytes_per_s: bound.map(|bound| bound.bytes_per_s),
+            bound_share: bound.zip(bytes_per_s).map(|(bound, rate)| rate / bound.bytes_per_s),
+            ..Record::default()
+        }
+    }
+}
+
+/// Recall of answers, places that were not filled left out.
+fn judge(dataset: &Dataset, k: usize, answers: &Answers) -> Result<Recall, RunError> {
+    let found: Vec<Vec<u32>> = answers
+        .neighbors
+        .chunks(answers.per_query.max(1))
+        .map(|answer| answer.iter().map(|neighbor| neighbor.id).filter(|&id| id != u32::MAX).collect())
+        .collect();
+    recall(dataset, k, &found).map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
+}

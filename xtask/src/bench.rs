@@ -1,0 +1,261 @@
+//! `cargo xtask bench`: from the command line to a table, `results.jsonl` and `report.html`.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bench_harness::bar::Bar;
+use bench_harness::baseline::Baseline;
+use bench_harness::dataset::Metric;
+use bench_harness::dtype::Dtype;
+use bench_harness::engine::Suite;
+use bench_harness::open::{OpenOptions, open};
+use bench_harness::protocol::Mode;
+use bench_harness::record::{read_records, write_records};
+use bench_harness::run::{Run, Settings};
+use bench_harness::{report, table};
+use clap::{Args, ValueEnum};
+use simd_kernels::{Kernels, Tier};
+
+use crate::say;
+
+/// Queries of a set that are measured when nothing else is said.
+const QUERIES: usize = 1000;
+
+/// Generated sets of a quick run: integers, which `f32`, `f16`, `bf16` and `u8` hold exactly, and bits.
+const QUICK: [&str; 2] = ["synth:sift?n=50000&q=200", "synth:bits?n=100000&d=256&q=200"];
+/// Generated sets of a full run without `--dataset`.
+const FULL: [&str; 3] = ["synth:sift?n=200000", "synth:clustered?n=100000&d=96", "synth:bits?n=500000&d=256"];
+
+/// Measure speed and recall on generated or real data.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Offline on small generated sets, under a minute: several element types, fewer runs and kernels.
+    #[arg(long)]
+    quick: bool,
+    /// What to measure: kernels, exact, covertree, hnsw, zonal-pq, or all that exist.
+    #[arg(long, value_name = "SUITE", default_value = "all")]
+    suite: String,
+    /// A name, folder, file, or generator such as `synth:clustered?n=100000&d=96`; repeatable.
+    #[arg(long = "dataset", value_name = "NAME|DIR|FILE|synth:...")]
+    datasets: Vec<String>,
+    /// Neighbours of a query.
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    k: usize,
+    /// Threads: they share out a batch, and a single query where the index can.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    threads: usize,
+    /// Runs, of which the best counts [default: 5, quick: 3].
+    #[arg(long, value_parser = at_least_one)]
+    runs: Option<usize>,
+    /// One query per call, all queries in one call, or both (measured apart).
+    #[arg(long, value_enum, default_value = "both")]
+    mode: ModeArgument,
+    /// Element types, comma-separated, or `all` [default: those that hold the data exactly, and f16].
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    dtype: Vec<String>,
+    /// The metric, where the set does not say it or another one is wanted.
+    #[arg(long)]
+    metric: Option<String>,
+    /// Only the first N base vectors.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    limit_base: Option<usize>,
+    /// Only the first N queries.
+    #[arg(long, value_name = "N", default_value_t = QUERIES, value_parser = at_least_one)]
+    limit_queries: usize,
+    /// The instruction-set tier to search with [default: what dispatch takes, see NIGH_SIMD].
+    #[arg(long)]
+    tier: Option<String>,
+    /// Folder for results.jsonl and report.html.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    out: PathBuf,
+    /// An earlier results.jsonl: prints the ratio to it.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeArgument {
+    Single,
+    Batch,
+    Both,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Arguments {
+    /// What to measure, checked before anything slow begins.
+    fn settings(&self) -> Result<Settings, Box<dyn Error>> {
+        // Asked for even when `--tier` is given: a wrong NIGH_SIMD is an error, whatever else is said.
+        let active = Kernels::active()?.tier();
+        let tier = match &self.tier {
+            Some(name) => name.parse::<Tier>()?,
+            None => active,
+        };
+        if Kernels::for_tier(tier).is_none() {
+            return Err(format!("this CPU cannot run the tier {tier} (it can run {active})").into());
+        }
+        let dtypes: Vec<Dtype> = match self.dtype.as_slice() {
+            [all] if all == "all" => Dtype::ALL.to_vec(),
+            names => names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
+        };
+        Ok(Settings {
+            suites: self.suite.parse::<Suite>()?.resolve()?,
+            k: self.k,
+            threads: self.threads,
+            runs: self.runs.unwrap_or(if self.quick { 3 } else { 5 }),
+            modes: match self.mode {
+                ModeArgument::Single => vec![Mode::Single],
+                ModeArgument::Batch => vec![Mode::Batch],
+                ModeArgument::Both => vec![Mode::Single, Mode::Batch],
+            },
+            dtypes: (!dtypes.is_empty()).then_some(dtypes),
+            tier,
+            quick: self.quick,
+        })
+    }
+
+    fn dataset_names(&self) -> Vec<String> {
+        match (self.datasets.as_slice(), self.quick) {
+            ([], true) => QUICK.map(str::to_owned).to_vec(),
+            ([], false) => FULL.map(str::to_owned).to_vec(),
+            (names, _) => names.to_vec(),
+        }
+    }
+}
+
+/// Runs the benchmark. What cannot be run as asked ends with status 2 and one line that says why.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    match bench(arguments, &mut |text| say::line(text)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::warn(format_args!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The benchmark; `print` is given what is to be printed, a piece at a time.
+fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
+    let settings = arguments.settings()?;
+    let metric = arguments.metric.as_deref().map(str::parse::<Metric>).transpose()?;
+    let baseline = match &arguments.baseline {
+        Some(path) => Some((path.display().to_string(), Baseline::new(read_records(path)?))),
+        None => None,
+    };
+    std::fs::create_dir_all(&arguments.out)
+        .map_err(|error| format!("cannot make the folder {}: {error}", arguments.out.display()))?;
+    let bar = Bar::new();
+    let (mut sets, mut notices) = (Vec::new(), Vec::new());
+    if settings.suites.iter().any(|&suite| suite != Suite::Kernels) {
+        let options = OpenOptions {
+            k: settings.k,
+            limit_base: arguments.limit_base,
+            limit_queries: Some(arguments.limit_queries),
+            metric,
+            progress: &bar,
+            ..OpenOptions::from_env()
+        };
+        for name in arguments.dataset_names() {
+            let opened = open(&name, &options)?;
+            notices.extend(opened.notices);
+            sets.push(opened.set);
+        }
+    }
+    let mut run = Run::perform(&settings, &sets, &bar)?;
+    bar.clear();
+    notices.append(&mut run.notices);
+    run.notices = notices;
+    run.baseline = baseline;
+
+    let (results, page) = (arguments.out.join("results.jsonl"), arguments.out.join("report.html"));
+    write_records(&results, &run.records)?;
+    std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
+    print(table::header(&run).trim_end());
+    if run.records.iter().any(|record| record.suite != "kernels") {
+        print(&format!("\n{}", table::indexes(&run)));
+    }
+    if let Some(kernels) = table::kernels(&run) {
+        print(&format!("\n{kernels}"));
+    }
+    if let Some((name, _)) = &run.baseline {
+        print(&format!("\nbaseline: {name}; ~ is within the spread of the runs: no change"));
+    }
+    for notice in &run.notices {
+        print(&format!("note: {notice}"));
+    }
+    print(&format!("\nresults: {}   report: {}", results.display(), page.display()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        bench: Arguments,
+    }
+
+    fn parse(arguments: &str) -> Result<Arguments, String> {
+        let words = std::iter::once("bench").chain(arguments.split_whitespace());
+        Command::try_parse_from(words).map(|command| command.bench).map_err(|error| error.to_string())
+    }
+
+    fn refusal(arguments: &str) -> String {
+        match parse(arguments) {
+            Ok(parsed) => bench(&parsed, &mut |_| ()).unwrap_err().to_string(),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_protocol() {
+        let settings = parse("").unwrap().settings().unwrap();
+        assert_eq!((settings.k, settings.threads, settings.runs), (10, 1, 5));
+        assert_eq!(settings.modes, [Mode::Single, Mode::Batch]);
+        assert_eq!(settings.suites, Suite::BUILT);
+        let several = parse("--dtype f32,u8 --mode batch --runs 2 --suite exact --quick").unwrap();
+        let settings = several.settings().unwrap();
+        assert_eq!(settings.dtypes, Some(vec![Dtype::F32, Dtype::U8]));
+        assert_eq!((settings.runs, settings.suites), (2, vec![Suite::Exact]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        for (arguments, words) in [
+            ("--suite hnsw", "not built yet"),
+            ("--suite nonsense", "zonal-pq"),
+            ("--tier nonsense", "baseline"),
+            ("--tier neonx", "unknown SIMD tier"),
+            ("--dtype f23", "f23"),
+            ("--k 0", "at least 1"),
+            ("--threads none", "invalid digit"),
+            ("--runs 0", "at least 1"),
+            ("--mode both,single", "possible values"),
+            ("--metric manhatten --suite exact", "manhatten"),
+            ("--baseline /nowhere/results.jsonl", "/nowhere/results.jsonl"),
+            ("--peers", "unexpected argument"),
+        ] {
+            let message = refusal(arguments);
+            assert!(message.contains(words), "{arguments}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_data_set_that_does_not_exist_is_named_with_the_places_that_were_searched() {
+        let out = std::env::temp_dir().join(format!("nigh-bench-{}", std::process::id()));
+        let message =
+            refusal(&format!("--suite exact --dataset nothing-of-this-name --out {}", out.display()));
+        std::fs::remove_dir_all(&out).unwrap();
+        assert!(message.contains("nothing-of-this-name") && message.contains("looked for"), "{message}");
+    }
+}
