@@ -286,7 +286,7 @@ const BF16_DOT: &[Body] = &[
 ];
 
 const INT8: &[Body] = &[
-    baseline(20.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    baseline(20.0, &[need(&["pmaddwd", "smlal", "smull", "umlal", "umull"], 128)]),
     body(Tier::Avx2, 50.0, &[need(&["vpmaddwd"], 256)]),
     body(Tier::Avx512, 70.0, &[need(&["vpmaddwd"], 512)]),
     body(Tier::Avx512Icl, 75.0, &[need(&["vpdpbusd"], 512)]),

@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
     let mut proofs = if arguments.self_test {
         vec![self_test::check(&native, &table)?]
     } else {
-        let mut machines = vec![Machine { cpu: "this machine".to_owned(), probe: native.clone() }];
+        let mut machines =
+            vec![Machine { cpu: "this machine".to_owned(), probe: native.clone(), all_tiers: true }];
         let mut emulated = older_x86(&native, kit.as_ref());
         let emulated_x86 = !emulated.is_empty();
         let mut proofs = vec![instructions::check(&native, &Reader::X86, None)?];
@@ -76,7 +77,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
                 let under = |cpu: &str| probe.under(kit.qemu_aarch64(cpu));
                 proofs.push(instructions::check(&under("max"), &reader, None)?);
                 emulated.extend(ARM.map(|(cpu, tier)| Expectation {
-                    machine: Machine { cpu: cpu.to_owned(), probe: under(cpu) },
+                    machine: Machine {
+                        cpu: cpu.to_owned(),
+                        probe: under(cpu),
+                        all_tiers: tier == Tier::Neon,
+                    },
                     tier,
                 }));
             }
@@ -89,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
         let emulators = emulated.iter().map(|Expectation { machine, .. }| Machine {
             cpu: machine.cpu.clone(),
             probe: machine.probe.clone(),
+            all_tiers: machine.all_tiers,
         });
         machines.extend(emulators);
         say::note(format!("comparing values on {} CPUs", machines.len()));
@@ -116,6 +122,7 @@ fn older_x86(native: &Probe, kit: Option<&Kit>) -> Vec<Expectation> {
         machine: Machine {
             cpu: cpu.to_owned(),
             probe: native.under(vec![emulator.clone(), "-cpu".to_owned(), cpu.to_owned()]),
+            all_tiers: false,
         },
         tier,
     };

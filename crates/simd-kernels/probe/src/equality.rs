@@ -9,8 +9,17 @@ mod compare;
 
 pub(crate) use compare::{Plan, Subject, Tally, Truth, element, measure};
 
-/// Compares every available tier, or only a planted fault; prints the score and the failures.
+/// The word for the best tier alone, where the others were compared on another CPU.
+const BEST: &str = "best";
+
+/// Compares every available tier, the best one, or a planted fault; prints the score and the failures.
 pub(crate) fn print(fault: Option<&str>) {
+    if fault == Some(BEST) {
+        if let Some(kernels) = Tier::ALL.iter().rev().find_map(|&tier| Kernels::for_tier(tier)) {
+            print_tally(kernels.tier(), &compare::table(kernels));
+        }
+        return;
+    }
     if let Some(fault) = fault {
         print_tally(Tier::Baseline, &faults::compare(fault));
         return;

@@ -17,7 +17,7 @@ use simd_kernels::inventory::{Entry, inventory};
 use simd_kernels::{Tier, capabilities};
 
 const USAGE: &str =
-    "usage: kernel-probe table [FAULT] | tier | ratios [FAULT] | equality [FAULT] | times | faults";
+    "usage: kernel-probe table [FAULT] | tier | ratios [FAULT] | equality [best | FAULT] | times | faults";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
