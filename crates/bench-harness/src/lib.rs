@@ -29,3 +29,9 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod table;
+
+/// The examples of the project's README, so that they are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[allow(dead_code)]
+struct Readme;
