@@ -78,8 +78,8 @@ const STEPS: &[Step] = &[
 
 /// Tests that passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u64,
+pub(crate) struct Count {
+    pub(crate) passed: u64,
     failed: u64,
 }
 
@@ -185,7 +185,7 @@ fn take(step: &Step) -> Outcome<Done> {
 }
 
 /// Runs a command, passes on what it prints, and counts the tests that it reports.
-fn watch(command: &mut Command) -> Outcome<(bool, Count)> {
+pub(crate) fn watch(command: &mut Command) -> Outcome<(bool, Count)> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()

@@ -1,5 +1,7 @@
 //! Who may depend on whom: arrows only point down. Checked from `cargo metadata`, so that it cannot be forgotten.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::process::{Outcome, capture, cargo};
@@ -27,6 +29,7 @@ struct Metadata {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) manifest_path: PathBuf,
 }
 
 /// One of its dependencies, of any kind: tests must not point up either.
@@ -81,7 +84,7 @@ mod tests {
                 target: None,
             })
             .collect();
-        Package { name: name.to_owned(), dependencies }
+        Package { name: name.to_owned(), dependencies, manifest_path: PathBuf::new() }
     }
 
     #[test]
