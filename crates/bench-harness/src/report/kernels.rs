@@ -56,7 +56,8 @@ pub(super) fn section(run: &Run) -> String {
         "Gigabytes of vectors per second that each kernel passes over, from blocks in the first-level cache. The \
          dashed line is what a plain read loop attains in the same process: a bar at the line is as fast as the \
          cache can deliver, a bar far below it is bound by arithmetic. A tier that looks like its neighbour gains \
-         nothing from its instructions here.",
+         nothing from its instructions here. Panels read a row once for several queries, so arithmetic bounds them: \
+         what counts is multiply-adds, and their gigabytes, one row for each distance, can exceed any read limit.",
         &body,
     )
 }

@@ -27,7 +27,10 @@ fn one_to_many(run: &Run) -> Option<String> {
     let (dimensions, mut others) = of_rows
         .iter()
         .partition::<Vec<&Record>, _>(|r| ["l2_squared", "hamming"].contains(&r.metric.as_str()));
-    others.retain(|r| ["cosine", "jaccard", "codes"].contains(&r.metric.as_str()));
+    let order = ["cosine", "codes", "jaccard"];
+    let place = |record: &&Record| order.iter().position(|&metric| metric == record.metric);
+    others.retain(|record| place(record).is_some());
+    others.sort_by_key(place);
     let shown: Vec<&Record> = dimensions.into_iter().chain(at_middle_dimension(&others)).collect();
     let tiers = tiers_of(&shown);
     let mut head = vec!["one to many", "dtype", "dim"];
@@ -53,19 +56,27 @@ fn work(run: &Run, form: &str, title: &str) -> Option<String> {
         run.records.iter().filter(|r| r.suite == "kernels" && r.mode == form).collect();
     let shown = at_middle_dimension(&of_form);
     let tiers = tiers_of(&shown);
-    let mut head = vec![title, "dtype", "dim", "call"];
+    let mut head = vec![title, "dtype", "call"];
     head.extend(&tiers);
-    head.extend(["best/cycle", "best GB/s", "of limit"]);
+    head.extend(["best/cycle", "best GB/s"]);
+    if form == VALUES {
+        head.push("of limit");
+    }
     (!shown.is_empty()).then(|| {
-        let mut table = plain(&head, 2);
+        let mut table = plain(&head, 3);
         for of_line in by_kernel(&shown) {
             let (Some(first), Some(best)) = (of_line.first(), best_of(&of_line)) else { continue };
-            let dim = if form == VALUES { dash() } else { first.dim.to_string() };
-            let mut row = vec![first.metric.clone(), first.dtype.clone(), dim, first.params.clone()];
+            let call = match form {
+                PANEL => format!("{}, {} dimensions", first.params, first.dim),
+                _ => first.params.clone(),
+            };
+            let mut row = vec![first.metric.clone(), first.dtype.clone(), call];
             row.extend(cells(&of_line, &tiers, |record| work_per_s(record).map_or_else(dash, short)));
             row.push(work_per_cycle(run, best).map_or_else(dash, short));
             row.push(best.bytes_per_s.map_or_else(dash, gigabytes));
-            row.push(share(best));
+            if form == VALUES {
+                row.push(share(best));
+            }
             table.add_row(row);
         }
         table.to_string()
@@ -135,7 +146,7 @@ pub(crate) fn cells<'a>(
     text: impl Fn(&Record) -> String + 'a,
 ) -> impl Iterator<Item = String> + 'a {
     tiers.iter().map(move |tier| {
-        records.iter().find(|record| record.tier == *tier).map_or_else(String::new, |record| text(record))
+        records.iter().find(|record| record.tier == *tier).map_or_else(dash, |record| text(record))
     })
 }
 
@@ -176,7 +187,7 @@ mod tests {
         let limits = Limits { clock: Some(2e9), ..Limits::default() };
         let text = kernels(&Run { records, limits, ..Run::default() }).unwrap();
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-        assert!(line("inner_product").contains("96G") && line("inner_product").contains(" 48 "), "{text}");
+        assert!(line("inner_product").contains("96G") && line("inner_product").contains("  48 "), "{text}");
         assert!(line("exp").contains("3G") && line("exp").contains("1.5"), "{text}");
         assert!(!text.contains("one to many"), "{text}");
     }
