@@ -14,13 +14,17 @@
 
 mod drive;
 mod element;
+mod lanes;
+mod math;
 mod panels;
 mod portable;
 mod prefetch;
 pub mod reference;
+mod select;
 mod table;
 mod tier;
 mod view;
+mod wht;
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
@@ -29,8 +33,10 @@ mod x86;
 
 pub use element::{Distance, Element, Measure};
 pub use half::{bf16, f16};
+pub use math::{Covariance, CovarianceError, Real};
 pub use panels::{PANEL_ROWS, PanelElement, PanelForms, Panels};
 pub use prefetch::prefetch_slice;
+pub use select::Ordered;
 pub use table::{BitForms, CodeForms, DistanceForms, Forms, Kernels};
 pub use tier::{Capabilities, TIER_VARIABLE, Tier, TierError, capabilities};
 pub use view::{Rows, ShapeError};

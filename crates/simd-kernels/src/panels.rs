@@ -137,8 +137,8 @@ impl<T: PanelElement> PanelForms<T> {
     /// |q|² + |r|² − 2 q·r from norms that the caller stored.
     ///
     /// Exact for `u8` and `i8`, norms being kept modulo 2³² (which a sum in `i32` with wrapping does). For floats
-    /// the terms cancel: the error is within (dim / 4 + 16) ε (|q|² + |r|²), which can exceed a small distance,
-    /// so candidates must be measured again by [`crate::Forms`]; a distance can come out slightly negative.
+    /// the terms cancel: the error is within (dim + 16) ε (|q|² + |r|²), which can exceed a small distance, so
+    /// candidates must be measured again by [`crate::Forms`]; a distance can come out slightly negative.
     /// Complexity O(queries · rows · dim); no allocation.
     ///
     /// # Errors

@@ -7,9 +7,15 @@
 use half::{bf16, f16};
 
 use crate::element::{Element, Measure};
+use crate::math::MathTable;
 use crate::panels::{PanelElement, PanelForms};
+use crate::select::SelectTable;
 use crate::tier::{Tier, TierError, capabilities};
 use crate::view::{Rows, ShapeError, expect_len};
+use crate::wht::WalshHadamardTable;
+
+/// Measures a query against rows picked by id; `false`, with nothing written, if an id names no row.
+type IdsKernel<Q, E, O> = unsafe fn(&[Q], Rows<'_, E>, &[u32], &mut [O]) -> bool;
 
 /// One measure in its four forms, for queries of `Q`, rows of `E` and results of `O`.
 ///
@@ -19,7 +25,7 @@ use crate::view::{Rows, ShapeError, expect_len};
 pub struct Forms<Q: Element, E: Element, O: 'static> {
     pub(crate) pair: unsafe fn(&[Q], &[E]) -> O,
     pub(crate) rows: unsafe fn(&[Q], Rows<'_, E>, &mut [O]),
-    pub(crate) ids: unsafe fn(&[Q], Rows<'_, E>, &[u32], &mut [O]) -> bool,
+    pub(crate) ids: IdsKernel<Q, E, O>,
     pub(crate) tile: unsafe fn(Rows<'_, Q>, Rows<'_, E>, &mut [O], usize),
     /// Dimensions per stored row element.
     pub(crate) pack: usize,
@@ -155,6 +161,9 @@ pub struct Kernels {
     pub(crate) panel_f64: PanelForms<f64>,
     pub(crate) panel_u8: PanelForms<u8>,
     pub(crate) panel_i8: PanelForms<i8>,
+    pub(crate) math: MathTable,
+    pub(crate) walsh_hadamard: WalshHadamardTable,
+    pub(crate) select: SelectTable,
 }
 
 impl Kernels {

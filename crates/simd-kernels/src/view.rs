@@ -54,6 +54,32 @@ pub enum ShapeError {
         /// The number of rows.
         rows: usize,
     },
+    /// A length that must be a power of two is not.
+    #[error("`{argument}` has length {actual}, which is not a power of two")]
+    PowerOfTwo {
+        /// The name of the argument.
+        argument: &'static str,
+        /// The length that was given.
+        actual: usize,
+    },
+    /// An output has no room for the results.
+    #[error("`{argument}` has room for {actual} results, {needed} may come")]
+    Room {
+        /// The name of the argument.
+        argument: &'static str,
+        /// How many results there may be.
+        needed: usize,
+        /// The length that was given.
+        actual: usize,
+    },
+    /// Ids would not fit 32 bits.
+    #[error("{len} ids from {base_id} on do not fit 32 bits")]
+    IdRange {
+        /// The first id.
+        base_id: u32,
+        /// How many ids there are.
+        len: usize,
+    },
 }
 
 pub(crate) fn expect_len(argument: &'static str, expected: usize, actual: usize) -> Result<(), ShapeError> {

@@ -179,8 +179,8 @@ unsafe fn accumulate<S: PanelStep, const P: usize, const Q: usize>(
         let mut at = 0;
         while at + group <= dim {
             let mut rows = [S::load(panel.add(at * PANEL_ROWS)); P];
-            for lane in 1..P {
-                rows[lane] = S::load(panel.add(lane * elements + at * PANEL_ROWS));
+            for (lane, rows) in rows.iter_mut().enumerate().skip(1) {
+                *rows = S::load(panel.add(lane * elements + at * PANEL_ROWS));
             }
             for (lane, acc) in acc.iter_mut().enumerate() {
                 let query = S::broadcast(query.add(lane * stride + at));
@@ -193,12 +193,12 @@ unsafe fn accumulate<S: PanelStep, const P: usize, const Q: usize>(
         if group > 1 && at < dim {
             // Loads first, then steps without a branch: only then do the sums stay in registers above.
             let mut queries = [S::broadcast_partial(query.add(at), dim - at); Q];
-            for lane in 1..Q {
-                queries[lane] = S::broadcast_partial(query.add(lane * stride + at), dim - at);
+            for (lane, queries) in queries.iter_mut().enumerate().skip(1) {
+                *queries = S::broadcast_partial(query.add(lane * stride + at), dim - at);
             }
             let mut rows = [S::load(panel.add(at * PANEL_ROWS)); P];
-            for lane in 1..P {
-                rows[lane] = S::load(panel.add(lane * elements + at * PANEL_ROWS));
+            for (lane, rows) in rows.iter_mut().enumerate().skip(1) {
+                *rows = S::load(panel.add(lane * elements + at * PANEL_ROWS));
             }
             for (acc, query) in acc.iter_mut().zip(queries) {
                 for (acc, rows) in acc.iter_mut().zip(rows) {

@@ -9,7 +9,10 @@ mod codes;
 mod float;
 mod half;
 mod int8;
+mod lanes;
+mod math;
 mod panel;
+mod select;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -30,4 +33,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::F64,
     panel_u8: panel::U8,
     panel_i8: panel::I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };

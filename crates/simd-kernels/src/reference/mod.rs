@@ -1,5 +1,9 @@
 //! The scalar truth: one plain loop per kernel, in `f64` or `i64`, that every tier is compared with.
 
+pub mod math;
+pub mod select;
+pub mod wht;
+
 use crate::element::{Element, Measure};
 
 /// The measure of two equally long vectors, summed in `f64` (exact for integers).

@@ -35,6 +35,18 @@ pub(in crate::arm) trait Byte: Element {
     /// # Safety
     /// The CPU must have the features of tier `B`.
     unsafe fn dot<B: Bytes>(acc: Self::Acc, a: Self::Vec, b: Self::Vec) -> Self::Acc;
+
+    /// Four bytes, four times.
+    ///
+    /// # Safety
+    /// The CPU must have NEON.
+    unsafe fn repeat(group: u32) -> Self::Vec;
+
+    /// The sums as `i32`, inside which `Element::MAX_DIM` keeps them.
+    ///
+    /// # Safety
+    /// The CPU must have NEON.
+    unsafe fn lanes(acc: Self::Acc) -> int32x4_t;
 }
 
 impl Byte for u8 {
@@ -51,6 +63,16 @@ impl Byte for u8 {
         // SAFETY: the caller vouches for the features of `B`.
         unsafe { B::dot_u8(acc, a, b) }
     }
+    #[inline(always)]
+    unsafe fn repeat(group: u32) -> uint8x16_t {
+        // SAFETY: the caller vouches for NEON.
+        unsafe { vreinterpretq_u8_u32(vdupq_n_u32(group)) }
+    }
+    #[inline(always)]
+    unsafe fn lanes(acc: uint32x4_t) -> int32x4_t {
+        // SAFETY: the caller vouches for NEON.
+        unsafe { vreinterpretq_s32_u32(acc) }
+    }
 }
 
 impl Byte for i8 {
@@ -66,6 +88,15 @@ impl Byte for i8 {
     unsafe fn dot<B: Bytes>(acc: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
         // SAFETY: the caller vouches for the features of `B`.
         unsafe { B::dot_i8(acc, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn repeat(group: u32) -> int8x16_t {
+        // SAFETY: the caller vouches for NEON.
+        unsafe { vreinterpretq_s8_u32(vdupq_n_u32(group)) }
+    }
+    #[inline(always)]
+    unsafe fn lanes(acc: int32x4_t) -> int32x4_t {
+        acc
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Tier::Neon`]: what every aarch64 CPU has. All kernels are here, none is inherited.
+//! [`Tier::Neon`]: what every aarch64 CPU has. Owns every kernel but the panels.
 
 pub(super) mod bits;
 pub(super) mod bytes;
@@ -7,6 +7,11 @@ mod f32;
 mod f64;
 mod half;
 pub(super) mod int8;
+pub(super) mod panel;
+
+mod lanes;
+mod math;
+mod select;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -28,6 +33,17 @@ macro_rules! shells {
 }
 use shells;
 
+/// [`crate::table::panel_forms!`] with this tier's features.
+macro_rules! panel_shells {
+    ($step:ty; $($counts:tt)+) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "neon")]
+            $step; $($counts)+
+        )
+    };
+}
+use panel_shells;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Neon,
     f32: f32::F32,
@@ -40,4 +56,11 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_f32: panel::PANEL_F32,
+    panel_f64: panel::PANEL_F64,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };

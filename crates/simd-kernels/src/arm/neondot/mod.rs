@@ -5,6 +5,7 @@ mod bits;
 mod bytes;
 mod codes;
 mod int8;
+mod panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -26,6 +27,17 @@ macro_rules! shells {
 }
 use shells;
 
+/// [`crate::table::panel_forms!`] with this tier's features.
+macro_rules! panel_shells {
+    ($step:ty; $($counts:tt)+) => {
+        $crate::table::panel_forms!(
+            #[target_feature(enable = "neon,dotprod")]
+            $step; $($counts)+
+        )
+    };
+}
+use panel_shells;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::NeonDot,
     u8: int8::U8,
@@ -34,5 +46,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    panel_u8: panel::PANEL_U8,
+    panel_i8: panel::PANEL_I8,
     ..crate::arm::neon::KERNELS
 };

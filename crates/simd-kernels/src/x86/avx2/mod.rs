@@ -7,6 +7,10 @@ mod f64;
 mod int8;
 mod panel;
 
+mod lanes;
+mod math;
+mod select;
+
 use crate::table::Kernels;
 use crate::tier::Tier;
 
@@ -54,5 +58,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
-    ..crate::portable::KERNELS
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };

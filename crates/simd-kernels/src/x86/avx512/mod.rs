@@ -1,4 +1,4 @@
-//! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every distance kernel.
+//! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every kernel.
 
 mod bits;
 pub(in crate::x86) mod codes;
@@ -6,6 +6,10 @@ pub(in crate::x86) mod f32;
 mod f64;
 pub(in crate::x86) mod int8;
 pub(in crate::x86) mod panel;
+
+mod lanes;
+mod math;
+mod select;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -76,5 +80,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
-    ..crate::x86::avx2::KERNELS
+    math: math::MATH,
+    walsh_hadamard: math::WALSH_HADAMARD,
+    select: select::SELECT,
 };

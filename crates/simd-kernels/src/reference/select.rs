@@ -1,0 +1,42 @@
+//! Selection by plain loops.
+
+use std::cmp::Ordering;
+
+use crate::select::Ordered;
+
+/// All values below `threshold`, with their places.
+pub fn select_below<T: Ordered>(values: &[T], threshold: T) -> Vec<(usize, T)> {
+    values.iter().copied().enumerate().filter(|&(_, value)| value < threshold).collect()
+}
+
+/// The first of the least values; NaN never wins.
+pub fn argmin<T: Ordered>(values: &[T]) -> Option<(usize, T)> {
+    let mut best: Option<(usize, T)> = None;
+    for (index, &value) in values.iter().enumerate() {
+        let wins = match best {
+            // Only NaN has no order to itself.
+            None => value.partial_cmp(&value).is_some(),
+            Some((_, least)) => value < least,
+        };
+        if wins {
+            best = Some((index, value));
+        }
+    }
+    best
+}
+
+/// The `k` least values with their places, by (value, place), NaN last.
+pub fn top_k<T: Ordered>(values: &[T], k: usize) -> Vec<(usize, T)> {
+    let mut all: Vec<_> = values.iter().copied().enumerate().collect();
+    let is_nan = |value: T| value.partial_cmp(&value).is_none();
+    // The sort is stable, so equals stay in order of place.
+    all.sort_by(|&(_, a), &(_, b)| {
+        a.partial_cmp(&b).unwrap_or_else(|| match (is_nan(a), is_nan(b)) {
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            _ => Ordering::Equal,
+        })
+    });
+    all.truncate(k);
+    all
+}

@@ -1,0 +1,224 @@
+//! Selection: values below a threshold with their ids, the least value, the k least values.
+//!
+//! The loops are written once over [`Compare`], which says how a tier compares a register of values, turns the
+//! result into bits, and moves chosen lanes together. Where hits are common (`select_below`) every register is
+//! compacted *within the register* and stored whole: compressing straight to memory is microcoded on some CPUs
+//! and 20 times slower. Where hits are rare (`top_k`) the bits of several registers are tested at once, and only
+//! a hit is looked at in scalar code.
+//!
+//! All results are exact and equal on every tier. NaN is never below anything.
+
+mod argmin;
+mod below;
+mod top_k;
+
+pub(crate) use argmin::argmin;
+pub(crate) use below::below;
+pub(crate) use top_k::top_k;
+
+use crate::element::Distance;
+use crate::table::Kernels;
+use crate::view::ShapeError;
+
+/// A type whose values can be selected: `f32`, `f64` or `i32`, the types of distances. Sealed.
+pub trait Ordered: Distance {
+    #[doc(hidden)]
+    fn select(kernels: &Kernels) -> &SelectKernels<Self>;
+    /// The value that no other value is above.
+    #[doc(hidden)]
+    const GREATEST: Self;
+}
+
+macro_rules! ordered {
+    ($($type:ident, $greatest:expr;)+) => {$(
+        impl Ordered for $type {
+            fn select(kernels: &Kernels) -> &SelectKernels<Self> {
+                &kernels.select.$type
+            }
+            const GREATEST: Self = $greatest;
+        }
+    )+};
+}
+ordered! {
+    f32, f32::INFINITY;
+    f64, f64::INFINITY;
+    i32, i32::MAX;
+}
+
+/// Comparisons of one tier on registers of `T`.
+///
+/// # Safety
+/// `Vector` must be exactly `WIDTH` values of `T`, `WIDTH` at most 16, and the methods must touch only the memory
+/// that they state. The value itself stands for the CPU features, so it exists only inside a tier's shells.
+pub(crate) unsafe trait Compare<T: Ordered>: Copy {
+    type Vector: Copy;
+    const WIDTH: usize;
+
+    /// # Safety
+    /// `from` must be readable for `WIDTH` values.
+    #[inline(always)]
+    unsafe fn load(self, from: *const T) -> Self::Vector {
+        // SAFETY: a vector is `WIDTH` values of `T`, which the caller vouches for.
+        unsafe { from.cast::<Self::Vector>().read_unaligned() }
+    }
+    /// The lanes, then zeros.
+    #[inline(always)]
+    fn lanes(self, x: Self::Vector) -> [T; 16] {
+        let mut lanes = [T::default(); 16];
+        // SAFETY: a vector is at most 16 values of `T`.
+        unsafe { lanes.as_mut_ptr().cast::<Self::Vector>().write_unaligned(x) };
+        lanes
+    }
+    fn splat(self, value: T) -> Self::Vector;
+    /// Bit i set where lane i of `x` is below that of `limit`.
+    fn below(self, x: Self::Vector, limit: Self::Vector) -> u32;
+    /// Bit i set where the lanes are equal.
+    fn equal(self, x: Self::Vector, y: Self::Vector) -> u32;
+    /// `x` where it is below `least`, else `least`: NaN in `x` is passed over.
+    fn least(self, x: Self::Vector, least: Self::Vector) -> Self::Vector;
+    /// Stores the lanes of `x` whose bits are set one after another, and `id` plus their lane numbers likewise.
+    ///
+    /// # Safety
+    /// Both places must be writable for `WIDTH` values, all of which may be overwritten.
+    unsafe fn keep(self, x: Self::Vector, bits: u32, id: u32, ids: *mut u32, values: *mut T);
+}
+
+/// How one tier compiles selection: `#[target_feature]` functions around [`below`], [`argmin`] and [`top_k`].
+pub(crate) trait Shell<T: Ordered> {
+    /// # Safety
+    /// As for [`below`]; the CPU must have the tier's features.
+    unsafe fn below(values: &[T], limit: T, base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize;
+    /// # Safety
+    /// The CPU must have the tier's features.
+    unsafe fn argmin(values: &[T]) -> Option<(usize, T)>;
+    /// # Safety
+    /// As for [`top_k`]; the CPU must have the tier's features.
+    unsafe fn top_k(values: &[T], base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize;
+}
+
+/// Values, threshold, first id, and the places of ids and values.
+type Below<T> = unsafe fn(&[T], T, u32, &mut [u32], &mut [T]) -> usize;
+
+/// The selection of one type on one tier.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct SelectKernels<T: Ordered> {
+    pub(crate) below: Below<T>,
+    pub(crate) argmin: unsafe fn(&[T]) -> Option<(usize, T)>,
+    pub(crate) top_k: unsafe fn(&[T], u32, &mut [u32], &mut [T]) -> usize,
+}
+
+/// The selection of one tier.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SelectTable {
+    pub(crate) f32: SelectKernels<f32>,
+    pub(crate) f64: SelectKernels<f64>,
+    pub(crate) i32: SelectKernels<i32>,
+}
+
+impl SelectTable {
+    /// The functions as `S` compiles them.
+    pub(crate) const fn of<S: Shell<f32> + Shell<f64> + Shell<i32>>() -> Self {
+        const fn of<T: Ordered, S: Shell<T>>() -> SelectKernels<T> {
+            SelectKernels { below: S::below, argmin: S::argmin, top_k: S::top_k }
+        }
+        Self { f32: of::<f32, S>(), f64: of::<f64, S>(), i32: of::<i32, S>() }
+    }
+}
+
+/// Ids are 32 bits: the last of `len` from `base_id` must be one.
+fn expect_ids(base_id: u32, len: usize) -> Result<(), ShapeError> {
+    if len as u64 > u64::from(u32::MAX - base_id) + 1 {
+        return Err(ShapeError::IdRange { base_id, len });
+    }
+    Ok(())
+}
+
+fn expect_room(argument: &'static str, needed: usize, actual: usize) -> Result<(), ShapeError> {
+    if actual < needed { Err(ShapeError::Room { argument, needed, actual }) } else { Ok(()) }
+}
+
+impl Kernels {
+    /// All values below `threshold` in their order, with the ids `base_id`, `base_id + 1`, ... that they have by
+    /// place; returns how many. NaN is never below, and nothing is below NaN. Complexity O(n); no allocation.
+    ///
+    /// Both outputs must have room for every value, whatever the threshold: registers are stored whole. What
+    /// they hold beyond the returned count is unspecified.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if an output is shorter than `values`, or an id would not fit 32 bits; nothing is written.
+    ///
+    /// ```
+    /// let kernels = simd_kernels::Kernels::active()?;
+    /// let (mut ids, mut kept) = ([0; 4], [0.0; 4]);
+    /// let n = kernels.select_below(&[3.0f32, 1.0, 2.0, 0.5], 2.0, 100, &mut ids, &mut kept)?;
+    /// assert_eq!((&ids[..n], &kept[..n]), (&[101, 103][..], &[1.0, 0.5][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn select_below<T: Ordered>(
+        &self,
+        values: &[T],
+        threshold: T,
+        base_id: u32,
+        out_ids: &mut [u32],
+        out_values: &mut [T],
+    ) -> Result<usize, ShapeError> {
+        expect_ids(base_id, values.len())?;
+        expect_room("out_ids", values.len(), out_ids.len())?;
+        expect_room("out_values", values.len(), out_values.len())?;
+        // SAFETY: the table is only handed out when the CPU has the tier's features; the outputs have room.
+        Ok(unsafe { (T::select(self).below)(values, threshold, base_id, out_ids, out_values) })
+    }
+
+    /// The place and value of the least value, the first of equals; NaN never wins. `None` if there is no
+    /// value, or nothing but NaN. Complexity O(n).
+    ///
+    /// ```
+    /// let kernels = simd_kernels::Kernels::active()?;
+    /// assert_eq!(kernels.argmin(&[2.0f32, f32::NAN, 1.0, 1.0]), Some((2, 1.0)));
+    /// assert_eq!(kernels.argmin::<i32>(&[]), None);
+    /// # Ok::<(), simd_kernels::TierError>(())
+    /// ```
+    pub fn argmin<T: Ordered>(&self, values: &[T]) -> Option<(usize, T)> {
+        // SAFETY: the table is only handed out when the CPU has the tier's features.
+        unsafe { (T::select(self).argmin)(values) }
+    }
+
+    /// The `k` least values, sorted by (value, id), with their ids as in [`Kernels::select_below`]; returns how
+    /// many there are: `k`, or all if there are fewer. NaN comes last. Complexity O(n) while the least values
+    /// stand in no particular order, O(n log k) at worst; no allocation: the outputs are the working memory.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if an output has no room for the results, or an id would not fit 32 bits; nothing is
+    /// written.
+    ///
+    /// ```
+    /// let kernels = simd_kernels::Kernels::active()?;
+    /// let (mut ids, mut least) = ([0; 2], [0; 2]);
+    /// assert_eq!(kernels.top_k(&[5, 3, 9, 3], 0, 2, &mut ids, &mut least)?, 2);
+    /// assert_eq!((ids, least), ([1, 3], [3, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn top_k<T: Ordered>(
+        &self,
+        values: &[T],
+        base_id: u32,
+        k: usize,
+        out_ids: &mut [u32],
+        out_values: &mut [T],
+    ) -> Result<usize, ShapeError> {
+        let k = k.min(values.len());
+        expect_ids(base_id, values.len())?;
+        expect_room("out_ids", k, out_ids.len())?;
+        expect_room("out_values", k, out_values.len())?;
+        let (Some(ids), Some(out)) = (out_ids.get_mut(..k), out_values.get_mut(..k)) else {
+            return Ok(0);
+        };
+        if k == 0 {
+            return Ok(0);
+        }
+        // SAFETY: the table is only handed out when the CPU has the tier's features; the outputs are equally
+        // long, not empty, and not longer than `values`.
+        Ok(unsafe { (T::select(self).top_k)(values, base_id, ids, out) })
+    }
+}
