@@ -1,51 +1,55 @@
-//! Criterion benches of distance kernels: one query against rows in the first-level cache, on every tier.
+//! Criterion benches of every kernel on every tier, on the cases of the `kernels` suite.
 //!
-//! `cargo bench -p bench-harness --bench kernels -- --quick`
+//! All of them take many minutes; name what is of interest, by kernel, tier or dimension:
+//! `cargo bench -p bench-harness --bench kernels -- l2_squared_f32_rows/avx2`
 #![allow(missing_docs, reason = "criterion's macros make functions without documentation")]
 
-use std::hint::black_box;
+use std::time::{Duration, Instant};
 
+use bench_harness::dtype::Dtype;
+use bench_harness::kernel_suite::{self, VALUES};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use simd_kernels::{Distance, Element, Kernels, Measure, Rows, ShapeError, Tier, bf16, f16};
+use simd_kernels::{Kernels, Tier};
 
 const DIMENSIONS: [usize; 3] = [128, 784, 1024];
-const ROWS: usize = 8;
 
 fn tiers() -> impl Iterator<Item = &'static Kernels> {
     Tier::ALL.iter().filter_map(|&tier| Kernels::for_tier(tier))
 }
 
-fn one_to_many<T: Element>(criterion: &mut Criterion) -> Result<(), ShapeError> {
-    let mut group = criterion.benchmark_group(format!("rows/{}", T::NAME));
-    for dim in DIMENSIONS {
-        let data: Vec<T> = (0..dim * ROWS).map(|at| T::from_f64((at * 7 % 13) as f64)).collect();
-        let query: Vec<T> = (0..dim).map(|at| T::from_f64((at * 5 % 11) as f64)).collect();
-        let rows = Rows::new(&data, dim)?;
-        let mut out = vec![T::Distance::from_f64(0.0); ROWS];
-        group.throughput(Throughput::Bytes(size_of_val(data.as_slice()) as u64));
-        for kernels in tiers() {
-            for measure in Measure::ALL {
-                let forms = kernels.forms::<T>(measure);
-                let id = BenchmarkId::new(format!("{}/{}", measure.name(), kernels.tier()), dim);
-                group.bench_function(id, |bencher| {
-                    bencher.iter(|| forms.rows(black_box(&query), rows, black_box(&mut out)));
-                });
-            }
-        }
-    }
-    group.finish();
-    Ok(())
-}
-
 fn kernels(criterion: &mut Criterion) {
-    let all = [one_to_many::<f32>, one_to_many::<f64>, one_to_many::<f16>, one_to_many::<bf16>];
-    let integers = [one_to_many::<u8>, one_to_many::<i8>];
-    for bench in all.into_iter().chain(integers) {
-        if let Err(error) = bench(criterion) {
-            unreachable!("the shapes of this bench are its own: {error}");
+    let visited = kernel_suite::visit(&Dtype::ALL, &DIMENSIONS, &mut |case, call| {
+        let mut group = criterion.benchmark_group(&case.kernel);
+        // Elements a second are multiply-adds, bits or values: what compares across dimensions.
+        group.throughput(Throughput::Elements((case.results * case.dim) as u64));
+        for kernels in tiers() {
+            let size = if case.form == VALUES { case.n } else { case.dim };
+            let mut outcome = Ok(());
+            group.bench_function(BenchmarkId::new(kernels.tier().name(), size), |bencher| {
+                bencher.iter_custom(|times| {
+                    let start = Instant::now();
+                    let called = call(kernels, times as usize);
+                    let elapsed = start.elapsed();
+                    outcome = outcome.and(called);
+                    elapsed
+                });
+            });
+            outcome?;
         }
+        group.finish();
+        Ok(())
+    });
+    if let Err(error) = visited {
+        unreachable!("the shapes of this bench are its own: {error}");
     }
 }
 
-criterion_group!(benches, kernels);
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(300));
+    targets = kernels
+}
 criterion_main!(benches);

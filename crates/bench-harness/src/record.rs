@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 pub struct Record {
     /// `kernels`, `exact`, ...
     pub suite: String,
-    /// The index, or for kernels the form.
+    /// The index; for kernels the name that `cargo xtask dispatch-check` has for it, such as `l2_squared_f32_rows`.
     pub index: String,
-    /// Build and search parameters.
+    /// Build and search parameters; for kernels how much a call works on.
     pub params: String,
     /// The data set's name.
     pub dataset: String,
-    /// The metric, or for kernels the measure.
+    /// The metric, or for kernels the measure or function.
     pub metric: String,
     /// Element type that was searched.
     pub dtype: String,
-    /// Base vectors.
+    /// Base vectors; for kernels rows or values of a call.
     pub n: usize,
     /// Dimensions; bits of a bit string.
     pub dim: usize,
@@ -32,7 +32,7 @@ pub struct Record {
     pub k: usize,
     /// Threads.
     pub threads: usize,
-    /// `single` or `batch`; for kernels the form.
+    /// `single` or `batch`; for kernels the form: `pair`, `rows`, `ids`, `tile`, `panel` or `values`.
     pub mode: String,
     /// The instruction-set tier that ran.
     pub tier: String,
@@ -46,7 +46,7 @@ pub struct Record {
     pub recall_id: Option<f64>,
     /// Share of answers no farther than the true k-th distance plus a small threshold.
     pub recall_eps: Option<f64>,
-    /// Queries per second of the best run; for kernels distances per second.
+    /// Queries per second of the best run; for kernels distances (of functions: values) per second.
     pub qps: f64,
     /// Median latency of the best run.
     pub p50_us: Option<f64>,

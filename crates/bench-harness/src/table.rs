@@ -1,10 +1,17 @@
 //! Results as text: the header, one table of indexes, and a short one of kernels.
 
+mod kernels;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use crate::number::{grouped, short};
 use crate::record::Record;
 use crate::run::Run;
+
+pub use kernels::kernels;
+pub(crate) use kernels::{
+    at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
+};
 
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {
@@ -66,49 +73,6 @@ pub fn indexes(run: &Run) -> String {
         table.add_row(row);
     }
     table.to_string()
-}
-
-/// Kernels of L2² (Hamming for bits) on contiguous rows, one line a type and dimension, one column a tier.
-/// `None` when the suite was not run.
-pub fn kernels(run: &Run) -> Option<String> {
-    let shown: Vec<&Record> = run
-        .records
-        .iter()
-        .filter(|r| {
-            r.suite == "kernels" && r.mode == "rows" && (r.metric == "l2_squared" || r.metric == "hamming")
-        })
-        .collect();
-    let mut tiers: Vec<&str> = Vec::new();
-    let mut lines: Vec<(&str, &str, usize)> = Vec::new();
-    for record in &shown {
-        if !tiers.contains(&record.tier.as_str()) {
-            tiers.push(&record.tier);
-        }
-        let line = (record.dtype.as_str(), record.metric.as_str(), record.dim);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    let mut head = vec!["one to many", "dtype", "dim"];
-    head.extend(&tiers);
-    head.extend(["best GB/s", "of limit"]);
-    (!shown.is_empty()).then(|| {
-        let mut table = plain(&head, 2);
-        for (dtype, metric, dim) in lines {
-            let of_line: Vec<&&Record> =
-                shown.iter().filter(|r| r.dtype == dtype && r.metric == metric && r.dim == dim).collect();
-            let mut row = vec![metric.to_owned(), dtype.to_owned(), dim.to_string()];
-            row.extend(tiers.iter().map(|tier| {
-                let record = of_line.iter().find(|record| record.tier == *tier);
-                record.map_or_else(dash, |record| format!("{:.2} ns", 1e9 / record.qps))
-            }));
-            let best = of_line.iter().max_by(|a, b| a.qps.total_cmp(&b.qps));
-            row.push(best.and_then(|r| r.bytes_per_s).map_or_else(dash, |rate| format!("{:.1}", rate / 1e9)));
-            row.push(best.map_or_else(dash, |record| share(record)));
-            table.add_row(row);
-        }
-        table.to_string()
-    })
 }
 
 fn plain(head: &[&str], left: usize) -> Table {
@@ -181,21 +145,5 @@ mod tests {
         run.baseline = Some(("earlier.jsonl".into(), earlier));
         let text = indexes(&run);
         assert!(text.contains("2.00x") && text.contains("new"), "{text}");
-    }
-
-    #[test]
-    fn kernels_have_a_column_for_each_tier() {
-        let kernel = |tier: &str, qps| Record {
-            suite: "kernels".into(),
-            mode: "rows".into(),
-            metric: "l2_squared".into(),
-            tier: tier.into(),
-            dim: 96,
-            ..record("f32", qps)
-        };
-        let run = Run { records: vec![kernel("baseline", 1e8), kernel("avx2", 4e8)], ..Run::default() };
-        let text = kernels(&run).unwrap();
-        assert!(text.contains("10.00 ns") && text.contains("2.50 ns") && text.contains("avx2"), "{text}");
-        assert!(kernels(&Run::default()).is_none());
     }
 }

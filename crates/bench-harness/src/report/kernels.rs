@@ -5,9 +5,13 @@ use std::fmt::Write;
 use super::figure;
 use super::scale::{Scale, Spacing};
 use super::svg::{Anchor, Svg, escape, width_of};
+use crate::kernel_suite::{PANEL, VALUES, work_per_s};
 use crate::number::short;
 use crate::record::Record;
 use crate::run::Run;
+use crate::table::{
+    at_middle_dimension, best_of, by_kernel, cells, dash, gigabytes, share, tiers_of, work_per_cycle,
+};
 
 const WIDTH: f64 = 500.0;
 const HEIGHT: f64 = 230.0;
@@ -20,7 +24,7 @@ const DTYPES: [&str; 7] = ["f32", "f16", "bf16", "u8", "i8", "bits", "f64"];
 /// The section, or nothing when the suite was not run.
 pub(super) fn section(run: &Run) -> String {
     let records: Vec<&Record> = run.records.iter().filter(|record| record.suite == "kernels").collect();
-    let tiers = distinct(records.iter().map(|record| record.tier.as_str()));
+    let tiers = tiers_of(&records);
     if tiers.is_empty() {
         return String::new();
     }
@@ -43,6 +47,8 @@ pub(super) fn section(run: &Run) -> String {
         }
     }
     body.push_str("</div>\n");
+    body.push_str(&work(run, &records, &tiers, PANEL));
+    body.push_str(&work(run, &records, &tiers, VALUES));
     body.push_str(&details(&records, &tiers));
     super::section(
         "kernels",
@@ -53,16 +59,6 @@ pub(super) fn section(run: &Run) -> String {
          nothing from its instructions here.",
         &body,
     )
-}
-
-fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = Vec::new();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
-        }
-    }
-    seen
 }
 
 /// Five shades, from the least tier to the best.
@@ -116,57 +112,88 @@ fn bars(records: &[&Record], tiers: &[&str], limit: f64) -> String {
     svg.finish("Kernel speed by dimension and tier")
 }
 
-/// All kernels at one dimension, in nanoseconds, folded away.
+/// Kernels of panels or of values, by what they do in a second.
+fn work(run: &Run, records: &[&Record], tiers: &[&str], form: &str) -> String {
+    let of_form: Vec<&Record> = records.iter().copied().filter(|record| record.mode == form).collect();
+    let shown = at_middle_dimension(&of_form);
+    if shown.is_empty() {
+        return String::new();
+    }
+    let (title, left, last): (_, &[&str], _) = if form == PANEL {
+        (
+            "Many queries to interleaved rows: multiply-adds per second",
+            &["type", "measure", "call", "dim"],
+            "GB/s",
+        )
+    } else {
+        ("Functions and selections: values per second", &["type", "function", "call"], "of limit")
+    };
+    let mut text = begin_table(title, left, tiers, &["best over baseline", "best per cycle", last]);
+    for of_line in by_kernel(&shown) {
+        let (Some(first), Some(best)) = (of_line.first(), best_of(&of_line)) else { continue };
+        let mut names = vec![first.dtype.clone(), first.metric.clone(), first.params.clone()];
+        let last = if form == PANEL {
+            names.push(first.dim.to_string());
+            best.bytes_per_s.map_or_else(dash, gigabytes)
+        } else {
+            share(best)
+        };
+        let per_cycle = work_per_cycle(run, best).map_or_else(dash, short);
+        let values = cells(&of_line, tiers, |record| work_per_s(record).map_or_else(dash, short));
+        add_line(&mut text, &names, values.chain([gain(best), per_cycle, last]));
+    }
+    end_table(text)
+}
+
+/// All distances at one dimension, in nanoseconds.
 fn details(records: &[&Record], tiers: &[&str]) -> String {
-    let lines = distinct_lines(records);
-    let mut text = String::from(
-        "<details>\n<summary>All kernels and forms: nanoseconds per distance</summary>\n<div class=\"scroll\">\n\
-         <table>\n<thead><tr><th class=\"l\">type</th><th class=\"l\">measure</th><th class=\"l\">form</th>\
-         <th>dim</th>",
-    );
-    for tier in tiers {
-        let _ = write!(text, "<th>{}</th>", escape(tier));
+    let forms: Vec<&Record> = records.iter().copied().filter(|record| work_per_s(record).is_none()).collect();
+    if forms.is_empty() {
+        return String::new();
     }
-    text.push_str("<th>best over baseline</th><th>of L1</th></tr></thead>\n<tbody>\n");
-    for (dtype, metric, form, dim) in lines {
-        let of_line: Vec<&Record> = records
-            .iter()
-            .copied()
-            .filter(|r| r.dtype == dtype && r.metric == metric && r.mode == form && r.dim == dim)
-            .collect();
-        let _ = write!(
-            text,
-            "<tr><td class=\"l\">{dtype}</td><td class=\"l\">{metric}</td><td class=\"l\">{form}</td><td>{dim}</td>"
-        );
-        for tier in tiers {
-            let cell = of_line.iter().find(|record| record.tier == *tier);
-            let _ =
-                write!(text, "<td>{}</td>", cell.map_or_else(String::new, |r| format!("{:.2}", 1e9 / r.qps)));
-        }
-        let best = of_line.iter().max_by(|a, b| a.qps.total_cmp(&b.qps));
-        let gain = best.and_then(|record| record.over_baseline_tier).unwrap_or(1.0);
-        let share = best.and_then(|record| record.bound_share).unwrap_or(0.0);
-        let _ = writeln!(text, "<td>{gain:.1}x</td><td>{:.0} %</td></tr>", 100.0 * share);
+    let title = "All distances and forms: nanoseconds per distance";
+    let left = ["type", "measure", "form", "dim"];
+    let mut text = begin_table(title, &left, tiers, &["best over baseline", "of limit"]);
+    for of_line in by_kernel(&at_middle_dimension(&forms)) {
+        let (Some(first), Some(best)) = (of_line.first(), best_of(&of_line)) else { continue };
+        let names = [first.dtype.clone(), first.metric.clone(), first.mode.clone(), first.dim.to_string()];
+        let values = cells(&of_line, tiers, |record| format!("{:.2}", 1e9 / record.qps));
+        add_line(&mut text, &names, values.chain([gain(best), share(best)]));
     }
-    text.push_str("</tbody>\n</table>\n</div>\n</details>\n");
+    end_table(text)
+}
+
+fn gain(best: &Record) -> String {
+    best.over_baseline_tier.map_or_else(dash, |gain| format!("{gain:.1}x"))
+}
+
+/// A table that is folded away, up to its first line.
+fn begin_table(title: &str, left: &[&str], tiers: &[&str], right: &[&str]) -> String {
+    let title = escape(title);
+    let mut text =
+        format!("<details>\n<summary>{title}</summary>\n<div class=\"scroll\">\n<table>\n<thead><tr>");
+    for name in left {
+        let _ = write!(text, "<th class=\"l\">{}</th>", escape(name));
+    }
+    for name in tiers.iter().chain(right) {
+        let _ = write!(text, "<th>{}</th>", escape(name));
+    }
+    text.push_str("</tr></thead>\n<tbody>\n");
     text
 }
 
-/// One line a kernel, at the middle one of the dimensions that were measured.
-fn distinct_lines<'a>(records: &[&'a Record]) -> Vec<(&'a str, &'a str, &'a str, usize)> {
-    let mut lines = Vec::new();
-    for dtype in distinct(records.iter().map(|record| record.dtype.as_str())) {
-        let mut dimensions: Vec<usize> =
-            records.iter().filter(|record| record.dtype == dtype).map(|record| record.dim).collect();
-        dimensions.sort_unstable();
-        dimensions.dedup();
-        let Some(&dim) = dimensions.get(dimensions.len() / 2) else { continue };
-        for record in records.iter().filter(|record| record.dtype == dtype && record.dim == dim) {
-            let line = (record.dtype.as_str(), record.metric.as_str(), record.mode.as_str(), dim);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
+fn add_line(text: &mut String, names: &[String], values: impl Iterator<Item = String>) {
+    text.push_str("<tr>");
+    for name in names {
+        let _ = write!(text, "<td class=\"l\">{}</td>", escape(name));
     }
-    lines
+    for value in values {
+        let _ = write!(text, "<td>{}</td>", escape(&value));
+    }
+    text.push_str("</tr>\n");
+}
+
+fn end_table(mut text: String) -> String {
+    text.push_str("</tbody>\n</table>\n</div>\n</details>\n");
+    text
 }
