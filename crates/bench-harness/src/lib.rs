@@ -1,4 +1,16 @@
-//! Data sets, exact truth, recall, protocol, records and report.
+//! Data sets, exact truth, recall, protocol, records and report: everything behind `cargo xtask bench`.
+//!
+//! * **Data**: [`open`] finds a set by name, folder, file or generator and gives a [`dataset::Dataset`]; [`read`] and
+//!   [`write`](mod@write) know the formats, [`generate`](mod@generate) makes sets from a seed, [`truth`] computes and
+//!   caches exact neighbours, [`recall`](mod@recall) judges answers by id and by distance. `docs/data.md` has the
+//!   details.
+//! * **Engines**: [`engine`] is what an index must offer to be measured; [`exact`] is the first one, a scan whose
+//!   speed is that of the kernels, and the oracle of all others.
+//! * **Measuring**: [`protocol`] times searches as ann-benchmarks does, [`kernel_suite`] times kernels tier by tier,
+//!   [`machine`] measures what the machine could deliver at most; [`record`] keeps the results, [`baseline`] compares
+//!   them, [`table`] and [`report`] show them.
+//!
+//! Heavy dependencies live here so that the libraries below stay small. No code here prints; `xtask` does.
 #![forbid(unsafe_code)]
 
 // data

@@ -1,5 +1,7 @@
 //! Whatever goes wrong while a file is saved, the old one stays whole and nothing else is left behind.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! Threads that share a bound find what one thread without it finds: under every interleaving in a model
 //! (`RUSTFLAGS="--cfg loom"`), and with real threads otherwise.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use layouts::{Neighbor, SharedBound, TopK};
 
 /// One thread's part of a search: its rows, its pool, the bound of all.

@@ -1,6 +1,8 @@
 //! No bytes at all make a container panic, read out of bounds or take memory: every damage is a typed error that
 //! names the file and, where there is one, the section.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Every structure in memory, driven at random, does what the plainest model of it does.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::{HashMap, HashSet};
 
 use layouts::{

@@ -1,5 +1,7 @@
 //! Interleaved panels hold every element where the published formula says, zeros elsewhere, and give rows back.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use layouts::Interleaved;
 use proptest::prelude::*;
 use simd_kernels::{Element, Rows, bf16, f16};

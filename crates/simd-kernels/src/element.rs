@@ -8,7 +8,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A type that vectors are made of: `f32`, `f64`, [`f16`], [`bf16`], `u8` or `i8`.
+/// A type that vectors are made of: `f32`, `f64`, [`struct@f16`], [`bf16`], `u8` or `i8`.
 ///
 /// Sealed: a type of one's own has no kernels.
 pub trait Element:

@@ -199,6 +199,9 @@ impl Kernels {
     /// The cosine of the angle between two vectors, norms computed on the way; 0 if either vector is all
     /// zeros. Complexity O(dim). For one query against many rows use [`Kernels::cosine_rows`].
     ///
+    /// Squared norms are summed in `T::Distance`. A norm whose square leaves its range (for `f32` about 1e-30 to
+    /// 1e38) loses precision, becomes 0 or makes the result NaN: scale such vectors first.
+    ///
     /// # Errors
     /// [`ShapeError`] if the lengths differ, or the dimension is 0 or above the element's limit.
     pub fn cosine<T: Element>(&'static self, a: &[T], b: &[T]) -> Result<T::Real, ShapeError> {

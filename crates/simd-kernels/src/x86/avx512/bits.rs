@@ -1,6 +1,8 @@
-//! Hamming and Jaccard distances of bit strings: population counts by nibble look-up, added up by `vpsadbw`.
+//! Hamming and Jaccard distances of bit strings: population counts by nibble look-up, added up by `vpsadbw`. The
+//! tier above counts otherwise and shares the rest.
 
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
 use super::int8::{partial, sum, sum4};
 use super::shells;
@@ -8,20 +10,31 @@ use crate::drive::Step;
 use crate::reference::jaccard_of_counts;
 use crate::table::BitForms;
 
-/// Set bits of each 8-byte group, in 64-bit lanes.
-///
-/// # Safety
-/// AVX-512 BW.
-#[inline(always)]
-unsafe fn count(bytes: __m512i) -> __m512i {
-    // SAFETY: the caller has AVX-512 BW.
-    unsafe {
-        let of_nibble = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-        let low = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
-        let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), _mm512_set1_epi8(15));
-        let counts =
-            _mm512_add_epi8(_mm512_shuffle_epi8(of_nibble, low), _mm512_shuffle_epi8(of_nibble, high));
-        _mm512_sad_epu8(counts, _mm512_setzero_si512())
+/// How a tier counts bits.
+pub(in crate::x86) trait Count {
+    /// Set bits of each 8-byte group, in 64-bit lanes.
+    ///
+    /// # Safety
+    /// The CPU must have the tier's features.
+    unsafe fn count(bytes: __m512i) -> __m512i;
+}
+
+/// Look-up by nibbles.
+struct Nibbles;
+
+impl Count for Nibbles {
+    #[inline(always)]
+    unsafe fn count(bytes: __m512i) -> __m512i {
+        // SAFETY: the caller has AVX-512 BW.
+        unsafe {
+            let of_nibble =
+                _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+            let low = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), _mm512_set1_epi8(15));
+            let counts =
+                _mm512_add_epi8(_mm512_shuffle_epi8(of_nibble, low), _mm512_shuffle_epi8(of_nibble, high));
+            _mm512_sad_epu8(counts, _mm512_setzero_si512())
+        }
     }
 }
 
@@ -60,10 +73,10 @@ macro_rules! loads {
 }
 
 /// Bits that differ.
-struct Hamming;
+pub(in crate::x86) struct Hamming<C>(PhantomData<C>);
 
 // SAFETY: a full load reads 64 bytes, `partial` exactly `n`.
-unsafe impl Step for Hamming {
+unsafe impl<C: Count> Step for Hamming<C> {
     type Out = i32;
     type Acc = __m512i;
     loads!();
@@ -76,7 +89,7 @@ unsafe impl Step for Hamming {
     #[inline(always)]
     unsafe fn step(acc: __m512i, query: __m512i, row: __m512i) -> __m512i {
         // SAFETY: the caller has AVX-512 BW. Counts stay below 2³¹, so 32-bit additions are exact.
-        unsafe { _mm512_add_epi32(acc, count(_mm512_xor_si512(query, row))) }
+        unsafe { _mm512_add_epi32(acc, C::count(_mm512_xor_si512(query, row))) }
     }
     #[inline(always)]
     unsafe fn merge(a: __m512i, b: __m512i) -> __m512i {
@@ -96,10 +109,10 @@ unsafe impl Step for Hamming {
 }
 
 /// 1 − |a ∧ b| / |a ∨ b|.
-struct Jaccard;
+pub(in crate::x86) struct Jaccard<C>(PhantomData<C>);
 
 // SAFETY: a full load reads 64 bytes, `partial` exactly `n`.
-unsafe impl Step for Jaccard {
+unsafe impl<C: Count> Step for Jaccard<C> {
     type Out = f32;
     /// Bits in both, bits in any.
     type Acc = (__m512i, __m512i);
@@ -115,8 +128,8 @@ unsafe impl Step for Jaccard {
         // SAFETY: the caller has AVX-512 BW.
         unsafe {
             (
-                _mm512_add_epi32(acc.0, count(_mm512_and_si512(query, row))),
-                _mm512_add_epi32(acc.1, count(_mm512_or_si512(query, row))),
+                _mm512_add_epi32(acc.0, C::count(_mm512_and_si512(query, row))),
+                _mm512_add_epi32(acc.1, C::count(_mm512_or_si512(query, row))),
             )
         }
     }
@@ -140,6 +153,6 @@ unsafe impl Step for Jaccard {
     }
 }
 
-pub(super) const HAMMING: BitForms<i32> = shells!(Hamming);
+pub(super) const HAMMING: BitForms<i32> = shells!(Hamming<Nibbles>);
 // Two counts a pair: at four queries the sums would fill all registers, and lie in memory.
-pub(super) const JACCARD: BitForms<f32> = shells!(Jaccard; tile: 2);
+pub(super) const JACCARD: BitForms<f32> = shells!(Jaccard<Nibbles>; tile: 2);

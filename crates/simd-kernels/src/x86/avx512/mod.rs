@@ -1,6 +1,6 @@
 //! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every kernel.
 
-mod bits;
+pub(in crate::x86) mod bits;
 pub(in crate::x86) mod codes;
 pub(in crate::x86) mod f32;
 mod f64;

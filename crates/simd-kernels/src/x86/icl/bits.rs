@@ -3,135 +3,19 @@
 use std::arch::x86_64::*;
 
 use super::shells;
-use crate::drive::Step;
-use crate::reference::jaccard_of_counts;
 use crate::table::BitForms;
-use crate::x86::avx512::int8::{partial, sum, sum4};
+use crate::x86::avx512::bits::{Count, Hamming, Jaccard};
 
-/// Set bits of each 8-byte group, in 64-bit lanes.
-///
-/// # Safety
-/// AVX-512 VPOPCNTDQ.
-#[inline(always)]
-unsafe fn count(bytes: __m512i) -> __m512i {
-    // SAFETY: the caller has VPOPCNTDQ.
-    unsafe { _mm512_popcnt_epi64(bytes) }
-}
+/// One instruction.
+struct Popcnt;
 
-macro_rules! loads {
-    () => {
-        type Query = u8;
-        type Elem = u8;
-        type QueryVec = __m512i;
-        type RowVec = __m512i;
-        type Context = ();
-        const WIDTH: usize = 64;
-
-        #[inline(always)]
-        unsafe fn load_query(from: *const u8) -> __m512i {
-            // SAFETY: the caller vouches for 64 bytes.
-            unsafe { _mm512_loadu_si512(from.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn load_query_partial(from: *const u8, n: usize) -> __m512i {
-            // SAFETY: the same contract.
-            unsafe { partial(from, n) }
-        }
-        #[inline(always)]
-        unsafe fn load_row(from: *const u8) -> __m512i {
-            // SAFETY: the caller vouches for 64 bytes.
-            unsafe { _mm512_loadu_si512(from.cast()) }
-        }
-        #[inline(always)]
-        unsafe fn load_row_partial(from: *const u8, n: usize) -> __m512i {
-            // SAFETY: the same contract.
-            unsafe { partial(from, n) }
-        }
-        #[inline(always)]
-        unsafe fn context(_: *const u8, _: usize) {}
-    };
-}
-
-/// Bits that differ.
-struct Hamming;
-
-// SAFETY: a full load reads 64 bytes, `partial` exactly `n`.
-unsafe impl Step for Hamming {
-    type Out = i32;
-    type Acc = __m512i;
-    loads!();
-
+impl Count for Popcnt {
     #[inline(always)]
-    unsafe fn zero() -> __m512i {
-        // SAFETY: the caller has AVX-512 BW.
-        unsafe { _mm512_setzero_si512() }
-    }
-    #[inline(always)]
-    unsafe fn step(acc: __m512i, query: __m512i, row: __m512i) -> __m512i {
-        // SAFETY: the caller has AVX-512 BW. Counts stay below 2³¹, so 32-bit additions are exact.
-        unsafe { _mm512_add_epi32(acc, count(_mm512_xor_si512(query, row))) }
-    }
-    #[inline(always)]
-    unsafe fn merge(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the caller has AVX-512 BW.
-        unsafe { _mm512_add_epi32(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn finish(acc: __m512i, (): ()) -> i32 {
-        // SAFETY: the same contract.
-        unsafe { sum(acc) }
-    }
-    #[inline(always)]
-    unsafe fn finish4(acc: [__m512i; 4], (): ()) -> [i32; 4] {
-        // SAFETY: the same contract.
-        unsafe { sum4(acc) }
+    unsafe fn count(bytes: __m512i) -> __m512i {
+        // SAFETY: the caller has VPOPCNTDQ.
+        unsafe { _mm512_popcnt_epi64(bytes) }
     }
 }
 
-/// 1 − |a ∧ b| / |a ∨ b|.
-struct Jaccard;
-
-// SAFETY: a full load reads 64 bytes, `partial` exactly `n`.
-unsafe impl Step for Jaccard {
-    type Out = f32;
-    /// Bits in both, bits in any.
-    type Acc = (__m512i, __m512i);
-    loads!();
-
-    #[inline(always)]
-    unsafe fn zero() -> Self::Acc {
-        // SAFETY: the caller has AVX-512 BW.
-        unsafe { (_mm512_setzero_si512(), _mm512_setzero_si512()) }
-    }
-    #[inline(always)]
-    unsafe fn step(acc: Self::Acc, query: __m512i, row: __m512i) -> Self::Acc {
-        // SAFETY: the caller has AVX-512 BW.
-        unsafe {
-            (
-                _mm512_add_epi32(acc.0, count(_mm512_and_si512(query, row))),
-                _mm512_add_epi32(acc.1, count(_mm512_or_si512(query, row))),
-            )
-        }
-    }
-    #[inline(always)]
-    unsafe fn merge(a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        // SAFETY: the caller has AVX-512 BW.
-        unsafe { (_mm512_add_epi32(a.0, b.0), _mm512_add_epi32(a.1, b.1)) }
-    }
-    #[inline(always)]
-    unsafe fn finish(acc: Self::Acc, (): ()) -> f32 {
-        // SAFETY: the same contract.
-        unsafe { jaccard_of_counts(sum(acc.0) as u32, sum(acc.1) as u32) }
-    }
-    #[inline(always)]
-    unsafe fn finish4([a, b, c, d]: [Self::Acc; 4], (): ()) -> [f32; 4] {
-        // SAFETY: the same contract.
-        unsafe {
-            let (both, any) = (sum4([a.0, b.0, c.0, d.0]), sum4([a.1, b.1, c.1, d.1]));
-            std::array::from_fn(|row| jaccard_of_counts(both[row] as u32, any[row] as u32))
-        }
-    }
-}
-
-pub(super) const HAMMING: BitForms<i32> = shells!(Hamming);
-pub(super) const JACCARD: BitForms<f32> = shells!(Jaccard);
+pub(super) const HAMMING: BitForms<i32> = shells!(Hamming<Popcnt>);
+pub(super) const JACCARD: BitForms<f32> = shells!(double Jaccard<Popcnt>);
