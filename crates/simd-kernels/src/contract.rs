@@ -160,6 +160,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { kernels: &["codes_u8"], divides: false, bodies: CODES_U8 },
     Family { kernels: &["codes_u4"], divides: false, bodies: CODES_U4 },
+    Family { kernels: &["codes_mixed"], divides: false, bodies: CODES_MIXED },
     Family { kernels: &["hamming_bits"], divides: false, bodies: BITS },
     Family { kernels: &["jaccard_bits"], divides: true, bodies: BITS },
     Family {
@@ -254,6 +255,11 @@ const CODES_U4: &[Body] = &[
     body(Tier::Avx512Icl, 30.0, &[need(&["vpdpbusd"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+];
+
+const CODES_MIXED: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
+    body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512)]),
 ];
 
 const SINGLE: &[Body] = &[

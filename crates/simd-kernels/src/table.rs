@@ -157,6 +157,7 @@ pub struct Kernels {
     pub(crate) jaccard: BitForms<f32>,
     pub(crate) u8_i8: CodeForms,
     pub(crate) u4_i8: CodeForms,
+    pub(crate) mixed: CodeForms,
     pub(crate) panel_f32: PanelForms<f32>,
     pub(crate) panel_f64: PanelForms<f64>,
     pub(crate) panel_u8: PanelForms<u8>,
@@ -241,6 +242,24 @@ impl Kernels {
     /// multiple of 32 with zeros in the query.
     pub fn codes_u4(&'static self) -> &'static CodeForms {
         &self.u4_i8
+    }
+
+    /// Squared distance of a query to codes of mixed width, up to a constant of the query, exact.
+    ///
+    /// A row is whole lines of 64 bytes. Each byte holds one wide code (up to 7 bits) or two of 4 bits, and the
+    /// query says which: for every line it brings 320 bytes, `[i8; 64]` weights of the low parts, the same for
+    /// the high parts, two masks `[u8; 64]` (of which the low 7 and the low 4 bits count), and one shift
+    /// (0 to 3) for each four bytes, as `[u32; 16]`, little-endian. With `low = byte & mask_low`,
+    /// `high = (byte >> 4) & mask_high`, the result is the sum over groups of four bytes of
+    ///
+    /// `2 Σ (low² + high²) − ((Σ weight_low · low + weight_high · high) << shift)`.
+    ///
+    /// With weights of 4 q for 4-bit parts (shift 0) and of q for wide ones (shift 2), where codes and query
+    /// share one step, that is `2 Σ (code − q)² − 2 Σ q²`. Reverse water-filling over principal components
+    /// (Cover and Thomas, *Elements of Information Theory*, 10.3.3) asks for just that: a common step, and bits
+    /// where the variance is.
+    pub fn codes_mixed(&'static self) -> &'static CodeForms {
+        &self.mixed
     }
 }
 
