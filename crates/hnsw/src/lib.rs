@@ -1,5 +1,17 @@
 //! Graph-based approximate nearest-neighbour search with quantised traversal.
-//!
-//! **Nothing is implemented yet.** The crate holds its place in the layering
-//! (`simd-kernels <- layouts <- hnsw`) so that the engine lands where users will look for it.
 #![forbid(unsafe_code)]
+#![allow(missing_docs, missing_debug_implementations, dead_code, clippy::print_stderr)]
+
+mod beam;
+mod build;
+mod code;
+mod error;
+mod index;
+mod intake;
+mod parallel;
+mod pool;
+mod rotation;
+mod visited;
+
+pub use error::Error;
+pub use index::{BuildParams, Hnsw, Metric, Searcher};
