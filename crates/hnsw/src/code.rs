@@ -72,7 +72,8 @@ fn plan(spreads: &[f64], lines: usize) -> Plan {
     for wide in (0..=bytes).step_by(4) {
         let kept = spreads.len().min(wide + 2 * (bytes - wide));
         let widest = if wide > 0 { 2.0 * WIDE_RANGE * spreads[0] / f64::from(WIDE_TOP) } else { 0.0 };
-        let narrow = spreads.get(wide).map_or(0.0, |spread| 2.0 * NARROW_RANGE * spread / f64::from(NARROW_TOP));
+        let narrow =
+            spreads.get(wide).map_or(0.0, |spread| 2.0 * NARROW_RANGE * spread / f64::from(NARROW_TOP));
         let step = widest.max(narrow);
         // A dimension never costs more than dropping it would.
         let coded: f64 = spreads[..kept].iter().map(|spread| (step * step / 12.0).min(spread * spread)).sum();

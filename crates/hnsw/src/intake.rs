@@ -9,7 +9,8 @@
 
 use simd_kernels::{Element, Rows};
 
-use crate::{Error, Metric};
+use crate::error::Error;
+use crate::metric::Metric;
 
 /// Adding and subtracting it rounds an `f32` of moderate size to the nearest integer, ties to even, with no
 /// instruction beyond the floor tier.
@@ -38,6 +39,17 @@ pub(crate) struct Intake {
 const SAMPLE: usize = 16_384;
 
 impl Intake {
+    /// The inverse length of a vector under cosine, 1 under other metrics.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `argument`.
+    pub(crate) fn check<T: Element>(&self, vector: &[T], argument: &'static str) -> Result<f32, Error> {
+        if vector.len() != self.dim {
+            return Err(Error::Dimension { argument, expected: self.dim, actual: vector.len() });
+        }
+        check_row(vector, self.metric, argument, 0)
+    }
+
     /// Dimensions of the `i8` rows.
     pub(crate) fn row_dim(&self) -> usize {
         self.offset.len()
@@ -46,11 +58,15 @@ impl Intake {
     /// Finds the scale on a regular sample of the rows.
     pub(crate) fn train<T: Element>(rows: Rows<'_, T>, metric: Metric) -> Self {
         let dim = rows.dim();
-        let row_dim = dim + usize::from(metric == Metric::InnerProduct);
+        let row_dim = match metric {
+            Metric::InnerProduct => dim + 1,
+            Metric::Hamming => 8 * dim,
+            Metric::L2 | Metric::Cosine => dim,
+        };
         let mut intake = Self { metric, dim, offset: vec![0.0; row_dim], scale: 1.0, largest_norm: 0.0 };
         let lossless = match (T::NAME, metric) {
             ("u8", Metric::L2) => Some(128.0),
-            ("i8", Metric::L2) => Some(0.0),
+            ("i8", Metric::L2) | (_, Metric::Hamming) => Some(0.0),
             _ => None,
         };
         if let Some(offset) = lossless {
@@ -91,9 +107,7 @@ impl Intake {
 
     /// A base row in the space where its metric is L2.
     fn flatten<T: Element>(&self, row: &[T], flat: &mut [f32]) {
-        for (flat, x) in flat.iter_mut().zip(row) {
-            *flat = x.to_f64() as f32;
-        }
+        self.widen(row, flat);
         match self.metric {
             Metric::Cosine => normalise(row, flat),
             Metric::InnerProduct => {
@@ -107,9 +121,7 @@ impl Intake {
 
     /// A query in the same space.
     fn flatten_query<T: Element>(&self, row: &[T], flat: &mut [f32]) {
-        for (flat, x) in flat.iter_mut().zip(row) {
-            *flat = x.to_f64() as f32;
-        }
+        self.widen(row, flat);
         match self.metric {
             Metric::Cosine => normalise(row, flat),
             // Its length does not change an order by inner product, so it is given that of the base.
@@ -124,6 +136,22 @@ impl Intake {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The elements as `f32`; the bits of bytes one by one.
+    fn widen<T: Element>(&self, row: &[T], flat: &mut [f32]) {
+        if self.metric == Metric::Hamming {
+            for (bits, byte) in flat.chunks_exact_mut(8).zip(row) {
+                let byte = byte.to_f64() as u8;
+                for (place, bit) in bits.iter_mut().enumerate() {
+                    *bit = f32::from(byte >> place & 1);
+                }
+            }
+        } else {
+            for (flat, x) in flat.iter_mut().zip(row) {
+                *flat = x.to_f64() as f32;
+            }
         }
     }
 
@@ -146,9 +174,45 @@ impl Intake {
     }
 }
 
-/// Summed in order, in `f64`: the same on every CPU.
-pub(crate) fn norm_squared<T: Element>(row: &[T]) -> f64 {
-    row.iter().map(|x| x.to_f64() * x.to_f64()).sum()
+/// The inverse length of a vector under cosine, 1 under other metrics, if it is one that can be searched.
+pub(crate) fn check_row<T: Element>(
+    vector: &[T],
+    metric: Metric,
+    argument: &'static str,
+    row: usize,
+) -> Result<f32, Error> {
+    if !is_finite(vector) {
+        let column = vector.iter().position(|x| !x.to_f64().is_finite()).unwrap_or(0);
+        return Err(Error::NotFinite { argument, row, column });
+    }
+    if metric != Metric::Cosine {
+        return Ok(1.0);
+    }
+    let norm = norm_squared(vector).sqrt();
+    if norm > 0.0 { Ok((1.0 / norm) as f32) } else { Err(Error::ZeroVector { argument, row }) }
+}
+
+/// Whether every element is a finite number: one pass without a branch per element.
+fn is_finite<T: Element>(vector: &[T]) -> bool {
+    // Anything but a finite number times zero is NaN.
+    matches!(T::NAME, "u8" | "i8") || lanes(vector, |x| x * 0.0) == 0.0
+}
+
+/// Summed in `f64`, in an order that is the same on every CPU.
+pub(crate) fn norm_squared<T: Element>(vector: &[T]) -> f64 {
+    lanes(vector, |x| x * x)
+}
+
+/// The sum of `term` over a vector, in eight lanes and then the rest.
+fn lanes<T: Element>(vector: &[T], term: impl Fn(f64) -> f64) -> f64 {
+    let (blocks, rest) = vector.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for block in blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += term(x.to_f64());
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|x| term(x.to_f64())).sum::<f64>()
 }
 
 fn normalise<T: Element>(row: &[T], flat: &mut [f32]) {

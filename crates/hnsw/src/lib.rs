@@ -1,17 +1,28 @@
 //! Graph-based approximate nearest-neighbour search with quantised traversal.
 #![forbid(unsafe_code)]
-#![allow(missing_docs, missing_debug_implementations, dead_code, clippy::print_stderr)]
+#![allow(missing_docs, dead_code, clippy::print_stderr)]
 
 mod beam;
 mod build;
 mod code;
 mod error;
+mod graph;
 mod index;
 mod intake;
+mod labels;
+mod metric;
 mod parallel;
+mod params;
 mod pool;
 mod rotation;
+mod search;
+mod seeds;
+mod view;
 mod visited;
 
 pub use error::Error;
-pub use index::{BuildParams, Hnsw, Metric, Searcher};
+pub use index::Hnsw;
+pub use layouts::Neighbor;
+pub use metric::Metric;
+pub use params::{BuildParams, Quality, SearchParams, Storage};
+pub use search::Searcher;

@@ -6,16 +6,22 @@ pub(crate) mod partition;
 pub(crate) mod prune;
 
 use layouts::Adjacency;
-use simd_kernels::Measure;
+use simd_kernels::{Measure, prefetch_slice};
 
-use crate::beam::{Beam, RowScorer};
+use crate::Error;
+use crate::beam::{Beam, Scorer};
 use crate::build::candidates::{Candidates, NONE, id_of, key};
 use crate::build::link::{Edges, forward, with_reverse};
 use crate::build::partition::{Points, carve};
-use crate::{BuildParams, Error};
+use crate::params::Tune;
 
 /// The graph of rows that already lie in their final order.
-pub(crate) fn graph(points: Points<'_>, seeds: &[u32], params: &BuildParams) -> Result<Adjacency, Error> {
+pub(crate) fn graph(
+    points: Points<'_>,
+    seeds: &[u32],
+    degree: usize,
+    params: &Tune,
+) -> Result<Adjacency, Error> {
     let rows = points.rows.len();
     let t = std::time::Instant::now();
     let log = |what: &str| {
@@ -31,16 +37,16 @@ pub(crate) fn graph(points: Points<'_>, seeds: &[u32], params: &BuildParams) -> 
         log("joined");
     }
     let alphas = params.alphas.as_slice();
-    let mut edges = forward(points, params.degree, alphas, |row, out| {
+    let mut edges = forward(points, degree, alphas, |row, out| {
         out.extend_from_slice(candidates.of(row));
         Ok(())
     })?;
     log("pruned");
-    edges = with_reverse(points, &edges, params.degree, 3 * params.degree, alphas)?;
+    edges = with_reverse(points, &edges, degree, 3 * degree, alphas)?;
     log("reversed");
     for _ in 0..params.passes {
         let graph = adjacency(&edges, rows)?;
-        edges = forward(points, params.degree, alphas, |row, out| {
+        edges = forward(points, degree, alphas, |row, out| {
             thread_local! { static BEAM: std::cell::RefCell<Option<Beam>> = const { std::cell::RefCell::new(None) }; }
             BEAM.with(|beam| -> Result<(), Error> {
                 let mut beam = beam.borrow_mut();
@@ -49,18 +55,13 @@ pub(crate) fn graph(points: Points<'_>, seeds: &[u32], params: &BuildParams) -> 
                 }
                 let Some(beam) = beam.as_mut() else { return Ok(()) };
                 let query = points.rows.row(row).unwrap_or_default();
-                let scorer = RowScorer { query, rows: points.rows, kernels: points.kernels };
                 let mut scores = vec![0; seeds.len()];
                 points.kernels.forms::<i8>(Measure::L2Squared).ids(query, points.rows, seeds, &mut scores)?;
                 let best = points.kernels.argmin(&scores).map_or(0, |(at, _)| at);
-                let start = [(scores[best], seeds[best])];
-                let mut expanded = Vec::new();
-                beam.search(&graph, &scorer, &start, params.ef_construction, |score, node| {
-                    expanded.push(key(score, node));
-                    Ok(())
-                })?;
+                beam.start(&graph, params.ef_construction);
+                beam.add(scores[best], seeds[best]);
+                beam.run(&graph, &mut Collect { points, query, expanded: out })?;
                 out.extend(beam.pool.iter().map(|(score, id)| key(score, id)));
-                out.extend(expanded);
                 out.extend_from_slice(edges.of(row));
                 out.sort_unstable();
                 out.dedup();
@@ -70,7 +71,7 @@ pub(crate) fn graph(points: Points<'_>, seeds: &[u32], params: &BuildParams) -> 
             })
         })?;
         log("searched");
-        edges = with_reverse(points, &edges, params.degree, 3 * params.degree, alphas)?;
+        edges = with_reverse(points, &edges, degree, 3 * degree, alphas)?;
         log("reversed");
     }
     adjacency(&edges, rows)
@@ -85,4 +86,24 @@ fn adjacency(edges: &Edges, rows: usize) -> Result<Adjacency, Error> {
         graph.set(row as u32, &ids)?;
     }
     Ok(graph)
+}
+
+/// Searches by the integer rows and keeps what it expanded: candidates near and, from the way there, far.
+struct Collect<'a> {
+    points: Points<'a>,
+    query: &'a [i8],
+    expanded: &'a mut Vec<u64>,
+}
+
+impl Scorer for Collect<'_> {
+    fn score(&mut self, ids: &[u32], out: &mut [i32]) -> Result<(), Error> {
+        Ok(self.points.kernels.forms::<i8>(Measure::L2Squared).ids(self.query, self.points.rows, ids, out)?)
+    }
+    fn prefetch(&self, id: u32) {
+        prefetch_slice(self.points.rows.row(id as usize).unwrap_or_default(), 1024);
+    }
+    fn expand(&mut self, score: i32, id: u32) -> Result<(), Error> {
+        self.expanded.push(key(score, id));
+        Ok(())
+    }
 }

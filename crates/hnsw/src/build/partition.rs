@@ -55,7 +55,12 @@ pub(crate) fn mix(seed: u64, x: u64) -> u64 {
 const LEADERS: usize = 1000;
 
 /// Splits `ids` into leaves of at most `leaf` rows, neighbouring leaves near one another.
-pub(crate) fn carve(points: Points<'_>, ids: Vec<u32>, leaf: usize, seed: u64) -> Result<Vec<Vec<u32>>, Error> {
+pub(crate) fn carve(
+    points: Points<'_>,
+    ids: Vec<u32>,
+    leaf: usize,
+    seed: u64,
+) -> Result<Vec<Vec<u32>>, Error> {
     if ids.len() <= leaf {
         return Ok(vec![ids]);
     }
