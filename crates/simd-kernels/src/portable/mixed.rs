@@ -82,4 +82,4 @@ unsafe impl Step for Mixed {
     }
 }
 
-pub(crate) const MIXED: CodeForms = forms!(Mixed; pair: 1, rows: 4, tile: 1);
+pub(super) const MIXED: CodeForms = forms!(Mixed; pair: 1, rows: 4, tile: 1);
