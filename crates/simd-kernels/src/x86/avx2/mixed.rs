@@ -57,8 +57,10 @@ unsafe fn add_half(acc: __m256i, query: Half, row: __m256i) -> __m256i {
         let of_low = _mm256_maddubs_epi16(low, query.weight_low);
         let of_high = _mm256_maddubs_epi16(high, query.weight_high);
         let squares = _mm256_madd_epi16(squares, _mm256_set1_epi16(2));
-        let products =
-            _mm256_add_epi32(_mm256_madd_epi16(of_low, query.factor), _mm256_madd_epi16(of_high, query.factor));
+        let products = _mm256_add_epi32(
+            _mm256_madd_epi16(of_low, query.factor),
+            _mm256_madd_epi16(of_high, query.factor),
+        );
         _mm256_add_epi32(acc, _mm256_add_epi32(squares, products))
     }
 }
