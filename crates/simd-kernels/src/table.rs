@@ -43,11 +43,17 @@ pub type BitForms<O> = Forms<u8, u8, O>;
 impl<Q: Element, E: Element, O> Forms<Q, E, O> {
     #[inline]
     fn expect_granule(&self, dim: usize) -> Result<(), ShapeError> {
-        if self.granule == 1 || dim.is_multiple_of(self.granule) {
-            Ok(())
-        } else {
-            Err(ShapeError::Granule { dim, granule: self.granule })
+        if self.granule == 1 {
+            return Ok(());
         }
+        if !dim.is_multiple_of(self.granule) {
+            return Err(ShapeError::Granule { dim, granule: self.granule });
+        }
+        // A packed row may be within its own limit and stand for more dimensions than a sum can hold.
+        if dim > Q::MAX_DIM {
+            return Err(ShapeError::Dimension { dim, max: Q::MAX_DIM });
+        }
+        Ok(())
     }
 
     /// The measure of one pair. Complexity O(dim). A call per pair costs several times what [`Forms::rows`]
@@ -76,7 +82,8 @@ impl<Q: Element, E: Element, O> Forms<Q, E, O> {
     /// The measure of `query` to every row, in row order. Complexity O(rows · dim); no allocation.
     ///
     /// # Errors
-    /// [`ShapeError`] if `query` is not one row long or `out` does not hold one place a row.
+    /// [`ShapeError`] if `query` is not one row long or above the element's limit, or `out` does not hold one
+    /// place a row.
     #[inline]
     pub fn rows(&self, query: &[Q], rows: Rows<'_, E>, out: &mut [O]) -> Result<(), ShapeError> {
         self.expect_granule(query.len())?;
@@ -91,8 +98,8 @@ impl<Q: Element, E: Element, O> Forms<Q, E, O> {
     /// Complexity O(ids · dim); no allocation.
     ///
     /// # Errors
-    /// [`ShapeError`] if `query` is not one row long, `out` does not hold one place an id, or an id names no
-    /// row; `out` is then as it was.
+    /// [`ShapeError`] if `query` is not one row long or above the element's limit, `out` does not hold one place
+    /// an id, or an id names no row; `out` is then as it was.
     #[inline]
     pub fn ids(&self, query: &[Q], rows: Rows<'_, E>, ids: &[u32], out: &mut [O]) -> Result<(), ShapeError> {
         self.expect_granule(query.len())?;

@@ -15,8 +15,6 @@ mod mixed;
 mod panel;
 mod select;
 
-pub(crate) use mixed::MIXED;
-
 use crate::table::Kernels;
 use crate::tier::Tier;
 
@@ -32,7 +30,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
-    mixed: MIXED,
+    mixed: mixed::MIXED,
     panel_f32: panel::F32,
     panel_f64: panel::F64,
     panel_u8: panel::U8,
