@@ -31,8 +31,23 @@ pub(crate) struct Intake {
     pub(crate) offset: Vec<f32>,
     /// Steps per unit.
     pub(crate) scale: f32,
+    /// A power of two that all but cosine vectors are multiplied by first: 1, unless their squares would leave the
+    /// range of `f32`.
+    pub(crate) unit: f64,
     /// The largest squared norm, where inner products are searched.
-    pub(crate) largest_norm: f32,
+    pub(crate) largest_norm: f64,
+}
+
+/// Largest elements for which squares and their sums are far from both ends of `f32`.
+const COMFORTABLE: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
+
+/// The power of two that brings `largest` into [1, 2), or 1 where there is no need.
+fn unit_for(largest: f64) -> f64 {
+    if largest == 0.0 || COMFORTABLE.contains(&largest) {
+        return 1.0;
+    }
+    let exponent = largest.log2().floor().clamp(-1000.0, 1000.0) as i32;
+    2f64.powi(-exponent)
 }
 
 /// Rows of the sample that scales are found on.
@@ -55,15 +70,20 @@ impl Intake {
         self.offset.len()
     }
 
-    /// Finds the scale on a regular sample of the rows.
-    pub(crate) fn train<T: Element>(rows: Rows<'_, T>, metric: Metric) -> Self {
-        let dim = rows.dim();
-        let row_dim = match metric {
+    /// Dimensions of the `i8` rows that vectors of `dim` become.
+    pub(crate) fn row_dim_of(dim: usize, metric: Metric) -> usize {
+        match metric {
             Metric::InnerProduct => dim + 1,
             Metric::Hamming => 8 * dim,
             Metric::L2 | Metric::Cosine => dim,
-        };
-        let mut intake = Self { metric, dim, offset: vec![0.0; row_dim], scale: 1.0, largest_norm: 0.0 };
+        }
+    }
+
+    /// Finds the scale on a regular sample of the rows.
+    pub(crate) fn train<T: Element>(rows: Rows<'_, T>, metric: Metric) -> Self {
+        let dim = rows.dim();
+        let row_dim = Self::row_dim_of(dim, metric);
+        let mut intake = Self { metric, dim, offset: vec![0.0; row_dim], scale: 1.0, unit: 1.0, largest_norm: 0.0 };
         let lossless = match (T::NAME, metric) {
             ("u8", Metric::L2) => Some(128.0),
             ("i8", Metric::L2) | (_, Metric::Hamming) => Some(0.0),
@@ -73,12 +93,19 @@ impl Intake {
             intake.offset.fill(offset);
             return intake;
         }
+        if rows.is_empty() {
+            return intake;
+        }
         if metric == Metric::InnerProduct {
             for row in rows.iter() {
-                intake.largest_norm = intake.largest_norm.max(norm_squared(row) as f32);
+                intake.largest_norm = intake.largest_norm.max(norm_squared(row));
             }
         }
         let step = rows.len().div_ceil(SAMPLE).max(1);
+        if metric != Metric::Cosine {
+            let sample = (0..rows.len()).step_by(step).filter_map(|index| rows.row(index));
+            intake.unit = unit_for(sample.map(largest).fold(intake.largest_norm.sqrt(), f64::max));
+        }
         let mut flat = vec![0.0f32; row_dim];
         let mut sums = vec![0.0f64; row_dim];
         let mut count = 0.0;
@@ -107,51 +134,29 @@ impl Intake {
 
     /// A base row in the space where its metric is L2.
     fn flatten<T: Element>(&self, row: &[T], flat: &mut [f32]) {
-        self.widen(row, flat);
         match self.metric {
-            Metric::Cosine => normalise(row, flat),
+            Metric::Hamming => bits(row, flat),
+            Metric::L2 => scaled(row, self.unit, flat),
+            Metric::Cosine => scaled(row, inverse(norm_squared(row)), flat),
             Metric::InnerProduct => {
+                scaled(row, self.unit, flat);
                 if let Some(last) = flat.get_mut(self.dim) {
-                    *last = (f64::from(self.largest_norm) - norm_squared(row)).max(0.0).sqrt() as f32;
+                    let missing = (self.largest_norm - norm_squared(row)).max(0.0);
+                    *last = (missing.sqrt() * self.unit) as f32;
                 }
             }
-            _ => {}
         }
     }
 
     /// A query in the same space.
     fn flatten_query<T: Element>(&self, row: &[T], flat: &mut [f32]) {
-        self.widen(row, flat);
-        match self.metric {
-            Metric::Cosine => normalise(row, flat),
-            // Its length does not change an order by inner product, so it is given that of the base.
-            Metric::InnerProduct => {
-                let norm = norm_squared(row).sqrt() as f32;
-                let factor = if norm > 0.0 { self.largest_norm.sqrt() / norm } else { 0.0 };
-                for x in flat.iter_mut() {
-                    *x *= factor;
-                }
-                if let Some(last) = flat.get_mut(self.dim) {
-                    *last = 0.0;
-                }
-            }
-            _ => {}
+        if self.metric != Metric::InnerProduct {
+            return self.flatten(row, flat);
         }
-    }
-
-    /// The elements as `f32`; the bits of bytes one by one.
-    fn widen<T: Element>(&self, row: &[T], flat: &mut [f32]) {
-        if self.metric == Metric::Hamming {
-            for (bits, byte) in flat.chunks_exact_mut(8).zip(row) {
-                let byte = byte.to_f64() as u8;
-                for (place, bit) in bits.iter_mut().enumerate() {
-                    *bit = f32::from(byte >> place & 1);
-                }
-            }
-        } else {
-            for (flat, x) in flat.iter_mut().zip(row) {
-                *flat = x.to_f64() as f32;
-            }
+        // Its length does not change an order by inner product, so it is given that of the base.
+        scaled(row, self.largest_norm.sqrt() * self.unit * inverse(norm_squared(row)), flat);
+        if let Some(last) = flat.get_mut(self.dim) {
+            *last = 0.0;
         }
     }
 
@@ -182,20 +187,21 @@ pub(crate) fn check_row<T: Element>(
     row: usize,
 ) -> Result<f32, Error> {
     if !is_finite(vector) {
-        let column = vector.iter().position(|x| !x.to_f64().is_finite()).unwrap_or(0);
+        let column = vector.iter().position(|x| !(x.to_f64() as f32).is_finite()).unwrap_or(0);
         return Err(Error::NotFinite { argument, row, column });
     }
     if metric != Metric::Cosine {
         return Ok(1.0);
     }
-    let norm = norm_squared(vector).sqrt();
-    if norm > 0.0 { Ok((1.0 / norm) as f32) } else { Err(Error::ZeroVector { argument, row }) }
+    let inverse = inverse(norm_squared(vector));
+    // Below the smallest normal number it would be infinite; `Exact` measures such vectors another way.
+    if inverse > 0.0 { Ok(inverse.min(f64::from(f32::MAX)) as f32) } else { Err(Error::ZeroVector { argument, row }) }
 }
 
-/// Whether every element is a finite number: one pass without a branch per element.
+/// Whether every element is a finite number, also as an `f32`: one pass without a branch per element.
 fn is_finite<T: Element>(vector: &[T]) -> bool {
     // Anything but a finite number times zero is NaN.
-    matches!(T::NAME, "u8" | "i8") || lanes(vector, |x| x * 0.0) == 0.0
+    matches!(T::NAME, "u8" | "i8") || lanes(vector, |x| f64::from(x as f32) * 0.0) == 0.0
 }
 
 /// Summed in `f64`, in an order that is the same on every CPU.
@@ -215,10 +221,36 @@ fn lanes<T: Element>(vector: &[T], term: impl Fn(f64) -> f64) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().map(|x| term(x.to_f64())).sum::<f64>()
 }
 
-fn normalise<T: Element>(row: &[T], flat: &mut [f32]) {
-    let norm = norm_squared(row).sqrt();
-    let inverse = if norm > 0.0 { (1.0 / norm) as f32 } else { 0.0 };
-    for x in flat.iter_mut() {
-        *x *= inverse;
+/// One over the length, 0 for vectors without one.
+fn inverse(norm_squared: f64) -> f64 {
+    if norm_squared > 0.0 { 1.0 / norm_squared.sqrt() } else { 0.0 }
+}
+
+/// The largest absolute value.
+fn largest<T: Element>(vector: &[T]) -> f64 {
+    vector.iter().fold(0.0, |largest, x| largest.max(x.to_f64().abs()))
+}
+
+/// The bits of bytes one by one, lowest first.
+fn bits<T: Element>(row: &[T], flat: &mut [f32]) {
+    for (bits, byte) in flat.chunks_exact_mut(8).zip(row) {
+        let byte = byte.to_f64() as u8;
+        for (place, bit) in bits.iter_mut().enumerate() {
+            *bit = f32::from(byte >> place & 1);
+        }
+    }
+}
+
+/// The elements times `factor`; in `f64` where a factor or an element may be outside the range of `f32`.
+fn scaled<T: Element>(row: &[T], factor: f64, flat: &mut [f32]) {
+    if COMFORTABLE.contains(&factor) {
+        let factor = factor as f32;
+        for (flat, x) in flat.iter_mut().zip(row) {
+            *flat = x.to_f64() as f32 * factor;
+        }
+    } else {
+        for (flat, x) in flat.iter_mut().zip(row) {
+            *flat = (x.to_f64() * factor) as f32;
+        }
     }
 }

@@ -34,6 +34,16 @@ impl Metric {
     }
 }
 
+impl Metric {
+    /// Refuses element types that the metric does not compare.
+    pub(crate) fn check(self, element: &'static str) -> Result<(), Error> {
+        if self == Metric::Hamming && element != "u8" {
+            return Err(Error::Metric { metric: self.name(), element });
+        }
+        Ok(())
+    }
+}
+
 /// Vectors with what their metric needs of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exact<'a, T> {
@@ -44,21 +54,34 @@ pub(crate) struct Exact<'a, T> {
     pub(crate) kernels: &'static Kernels,
 }
 
+/// Products of inverse lengths for which inner products of the vectors are far from both ends of `f32`.
+const COMFORTABLE: std::ops::RangeInclusive<f32> = 1e-24..=1e24;
+
 impl<T: Element> Exact<'_, T> {
-    /// The distance to row `id`, in the metric's unit.
+    /// The distance to row `id`, in the metric's unit: at least 0 under all but inner product, and never NaN.
+    /// What does not fit an `f32` is infinite.
     #[inline]
     pub(crate) fn distance(&self, query: &Query<'_, T>, id: u32) -> Result<f32, Error> {
         let row = self.rows.row(id as usize).unwrap_or_default();
         let dot = || self.kernels.forms::<T>(Measure::InnerProduct).pair(query.vector, row);
-        Ok(match self.metric {
+        let distance = match self.metric {
             Metric::L2 => self.kernels.forms::<T>(Measure::L2Squared).pair(query.vector, row)?.to_f32(),
             Metric::InnerProduct => -dot()?.to_f32(),
             Metric::Cosine => {
-                let inverse = self.inverse_norms.get(id as usize).copied().unwrap_or(0.0);
-                1.0 - (dot()?.to_f32() * query.inverse_norm * inverse).clamp(-1.0, 1.0)
+                let inverse = query.inverse_norm * self.inverse_norm(id);
+                if COMFORTABLE.contains(&inverse) {
+                    1.0 - (dot()?.to_f32() * inverse).clamp(-1.0, 1.0)
+                } else {
+                    f32::NAN
+                }
             }
             Metric::Hamming => self.kernels.hamming().pair(bytes(query.vector), bytes(row))?.to_f32(),
-        })
+        };
+        Ok(if distance.is_finite() { distance } else { wide_distance(self.metric, query.vector, row) })
+    }
+
+    fn inverse_norm(&self, id: u32) -> f32 {
+        self.inverse_norms.get(id as usize).copied().unwrap_or(0.0)
     }
 
     /// Distances to rows `ids`, as numbers that sort like them.
@@ -80,13 +103,24 @@ impl<T: Element> Exact<'_, T> {
         self.kernels.forms::<T>(measure).ids(query.vector, self.rows, ids, found)?;
         for ((out, found), &id) in out.iter_mut().zip(found).zip(ids) {
             let value = found.to_f32();
-            *out = sortable(match self.metric {
+            let key = match self.metric {
                 Metric::L2 => value,
-                Metric::Cosine => -value * self.inverse_norms.get(id as usize).copied().unwrap_or(0.0),
+                Metric::Cosine => {
+                    let inverse = query.inverse_norm * self.inverse_norm(id);
+                    if COMFORTABLE.contains(&inverse) { -value * inverse } else { f32::NAN }
+                }
                 _ => -value,
-            });
+            };
+            *out = sortable(if key.is_finite() { key } else { self.wide_key(query, id) });
         }
         Ok(())
+    }
+
+    #[cold]
+    fn wide_key(&self, query: &Query<'_, T>, id: u32) -> f32 {
+        let distance =
+            wide_distance(self.metric, query.vector, self.rows.row(id as usize).unwrap_or_default());
+        if self.metric == Metric::Cosine { distance - 1.0 } else { distance }
     }
 
     fn data(&self) -> &[T] {
@@ -100,6 +134,26 @@ pub(crate) struct Query<'a, T> {
     pub(crate) vector: &'a [T],
     /// Under cosine.
     pub(crate) inverse_norm: f32,
+}
+
+/// A distance whose terms leave the range of `f32`, in `f64`, which holds the squares of all of its numbers.
+#[cold]
+fn wide_distance<T: Element>(metric: Metric, query: &[T], row: &[T]) -> f32 {
+    let (mut dot, mut l2, mut query_norm, mut row_norm) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+    for (x, y) in query.iter().zip(row) {
+        let (x, y) = (x.to_f64(), y.to_f64());
+        dot += x * y;
+        l2 += (x - y) * (x - y);
+        query_norm += x * x;
+        row_norm += y * y;
+    }
+    let distance = match metric {
+        Metric::InnerProduct => -dot,
+        Metric::Cosine => 1.0 - (dot / query_norm.sqrt() / row_norm.sqrt()).clamp(-1.0, 1.0),
+        Metric::L2 | Metric::Hamming => l2,
+    };
+    // Only vectors of a damaged file get here with NaN.
+    if distance.is_nan() { f32::INFINITY } else { distance as f32 }
 }
 
 /// An integer that sorts as the number does.

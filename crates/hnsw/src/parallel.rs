@@ -15,7 +15,9 @@ pub(crate) fn blocks<R: Send>(
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
-        (0..len.div_ceil(size)).into_par_iter().map(block).collect()
+        // The error of the first block, not of the first to fail.
+        let results: Vec<Result<R, Error>> = (0..len.div_ceil(size)).into_par_iter().map(block).collect();
+        results.into_iter().collect()
     }
     #[cfg(not(feature = "rayon"))]
     {
