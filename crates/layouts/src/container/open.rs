@@ -253,6 +253,17 @@ impl Container {
         Section::find(&self.image, |image| image.elements(name)).map_err(|problem| self.refuse(problem))
     }
 
+    /// The elements of section `name`, in place, without comparing their checksum: for large sections whose contents
+    /// can make a result wrong but never harm, so that opening need not read them. Under [`Checks::Full`] they were
+    /// compared already; else [`verify`](Self::verify) does.
+    ///
+    /// # Errors
+    /// [`Problem::MissingSection`], [`Problem::Elements`].
+    pub fn section_unverified<T: Pod>(&self, name: &str) -> Result<Section<T>, ContainerError> {
+        Section::find(&self.image, |image| image.elements_by(name, Image::bytes_of))
+            .map_err(|problem| self.refuse(problem))
+    }
+
     /// The one element of section `name`: a record of counts and parameters.
     ///
     /// # Errors
@@ -299,6 +310,15 @@ impl Container {
 
 impl Image {
     fn elements<T: Pod>(&self, name: &str) -> Result<&[T], Problem> {
+        self.elements_by(name, Self::check)
+    }
+
+    /// The elements of a section whose bytes `bytes_of` gives.
+    fn elements_by<'a, T: Pod>(
+        &'a self,
+        name: &str,
+        bytes_of: fn(&'a Self, usize, &SectionInfo) -> Result<&'a [u8], Problem>,
+    ) -> Result<&'a [T], Problem> {
         let mut all = self.table.sections.iter().enumerate();
         let Some((index, section)) = all.find(|(_, section)| section.name == name) else {
             return Err(Problem::MissingSection { section: name.to_owned() });
@@ -312,16 +332,21 @@ impl Image {
         if section.element != size_of::<T>() {
             return Err(wrong);
         }
-        let bytes = self.check(index, section)?;
+        let bytes = bytes_of(self, index, section)?;
         // Refuses what does not divide, and an alignment of `T` above the section's.
         bytemuck::try_cast_slice(bytes).map_err(|_| wrong)
+    }
+
+    /// The bytes of a section.
+    fn bytes_of(&self, _: usize, section: &SectionInfo) -> Result<&[u8], Problem> {
+        let bytes = self.bytes.as_slice().get(section.offset..section.offset + section.len);
+        bytes.ok_or_else(|| Problem::Damaged { section: section.name.clone() })
     }
 
     /// The bytes of a section, whose checksum is compared unless it was before. Two threads may both do so.
     fn check(&self, index: usize, section: &SectionInfo) -> Result<&[u8], Problem> {
         let damaged = || Problem::Damaged { section: section.name.clone() };
-        let bytes = self.bytes.as_slice().get(section.offset..section.offset + section.len);
-        let bytes = bytes.ok_or_else(damaged)?;
+        let bytes = self.bytes_of(index, section)?;
         let checked = self.checked.get(index).ok_or_else(damaged)?;
         if !checked.load(Ordering::Relaxed) {
             if xxh3_64(bytes) != section.checksum {
