@@ -59,6 +59,14 @@ pub enum Error {
     /// The caller's `Progress` said stop.
     #[error("the build was cancelled")]
     Cancelled,
+    /// A file of vectors of another type than those that were asked for.
+    #[error("the file holds {found} vectors, not {expected}")]
+    Element {
+        /// What was asked for.
+        expected: &'static str,
+        /// What the file holds; see [`describe`](crate::describe).
+        found: &'static str,
+    },
     /// A file whose sections do not belong together.
     #[error("section `{section}` is damaged: {reason}")]
     Damaged {

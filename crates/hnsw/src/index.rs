@@ -1,5 +1,6 @@
 //! The frozen index: built in bulk, searched by any number of threads, saved and mapped.
 
+use layouts::container::Container;
 use layouts::{Adjacency, AlignedVec, Matrix, Neighbor, Permutation, RowPadding, Storage as Memory};
 use simd_kernels::{Element, Kernels, Rows};
 
@@ -28,12 +29,23 @@ pub struct Hnsw<T: Element> {
     pub(crate) inverse_norms: Memory<f32>,
     pub(crate) labels: Labels,
     pub(crate) seeds: Seeds,
+    /// What it was built by.
+    pub(crate) params: BuildParams,
+    /// The file that it lies in, if it was opened from one.
+    pub(crate) file: Option<Container>,
 }
 
 impl<T: Element> Hnsw<T> {
     pub fn build(rows: Rows<'_, T>, metric: Metric, params: &BuildParams) -> Result<Self, Error> {
         params.check()?;
+        metric.check(T::NAME)?;
+        if rows.len() > Adjacency::MAX_LEN {
+            return Err(Error::TooMany { rows: rows.len() });
+        }
         let kernels = Kernels::active()?;
+        if rows.is_empty() {
+            return Self::empty(rows, metric, params, kernels);
+        }
         let t = std::time::Instant::now();
         let log = |what: &str| {
             if std::env::var("LOG").is_ok() {
@@ -121,6 +133,31 @@ impl<T: Element> Hnsw<T> {
             inverse_norms: Memory::from(inverse_norms),
             labels: Labels::new(None, Memory::from(AlignedVec::from_slice(&labels)?), rows_count)?,
             seeds,
+            params: params.clone(),
+            file: None,
+        })
+    }
+
+    /// An index that finds nothing: there is nothing to learn codes from.
+    fn empty(
+        rows: Rows<'_, T>,
+        metric: Metric,
+        params: &BuildParams,
+        kernels: &'static Kernels,
+    ) -> Result<Self, Error> {
+        let none = || Memory::from(AlignedVec::new());
+        Ok(Self {
+            kernels,
+            intake: Intake::train(rows, metric),
+            coder: None,
+            codes: Memory::from(AlignedVec::new()),
+            graph: Adjacency::from_storage(none(), 0, params.degree)?,
+            vectors: Matrix::from_storage(Memory::from(AlignedVec::new()), 0, rows.dim(), RowPadding::None)?,
+            inverse_norms: Memory::from(AlignedVec::new()),
+            labels: Labels::new(None, none(), 0)?,
+            seeds: Seeds::new(none(), None, &[])?,
+            params: params.clone(),
+            file: None,
         })
     }
 

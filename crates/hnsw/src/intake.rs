@@ -83,7 +83,8 @@ impl Intake {
     pub(crate) fn train<T: Element>(rows: Rows<'_, T>, metric: Metric) -> Self {
         let dim = rows.dim();
         let row_dim = Self::row_dim_of(dim, metric);
-        let mut intake = Self { metric, dim, offset: vec![0.0; row_dim], scale: 1.0, unit: 1.0, largest_norm: 0.0 };
+        let mut intake =
+            Self { metric, dim, offset: vec![0.0; row_dim], scale: 1.0, unit: 1.0, largest_norm: 0.0 };
         let lossless = match (T::NAME, metric) {
             ("u8", Metric::L2) => Some(128.0),
             ("i8", Metric::L2) | (_, Metric::Hamming) => Some(0.0),
@@ -195,7 +196,11 @@ pub(crate) fn check_row<T: Element>(
     }
     let inverse = inverse(norm_squared(vector));
     // Below the smallest normal number it would be infinite; `Exact` measures such vectors another way.
-    if inverse > 0.0 { Ok(inverse.min(f64::from(f32::MAX)) as f32) } else { Err(Error::ZeroVector { argument, row }) }
+    if inverse > 0.0 {
+        Ok(inverse.min(f64::from(f32::MAX)) as f32)
+    } else {
+        Err(Error::ZeroVector { argument, row })
+    }
 }
 
 /// Whether every element is a finite number, also as an `f32`: one pass without a branch per element.

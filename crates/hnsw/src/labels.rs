@@ -1,6 +1,6 @@
 //! From internal rows, which lie in an order of their own and stand for all equal vectors, to the user's rows.
 
-use layouts::Storage;
+use layouts::{Storage, VisitedBits};
 
 use crate::Error;
 
@@ -13,7 +13,7 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// Checks that every row has ids and that starts rise.
+    /// Checks that every row has ids, that starts rise and that ids are the numbers below their count, each once.
     pub(crate) fn new(starts: Option<Storage<u32>>, ids: Storage<u32>, rows: usize) -> Result<Self, Error> {
         let labels = Self { starts, ids };
         let fits = match &labels.starts {
@@ -25,9 +25,12 @@ impl Labels {
                     && starts.windows(2).all(|pair| pair[0] < pair[1])
             }
         };
-        let total = labels.ids.len();
-        if !fits || labels.ids.iter().any(|&id| id as usize >= total) {
+        if !fits {
             return Err(Error::Damaged { section: "labels", reason: "ids do not belong to rows" });
+        }
+        let mut seen = VisitedBits::new(labels.ids.len())?;
+        if !labels.ids.iter().all(|&id| seen.insert(id)) {
+            return Err(Error::Damaged { section: "labels", reason: "an id is given twice, or is none" });
         }
         Ok(labels)
     }

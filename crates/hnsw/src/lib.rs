@@ -6,6 +6,7 @@ mod beam;
 mod build;
 mod code;
 mod error;
+mod file;
 mod graph;
 mod index;
 mod intake;
@@ -21,6 +22,7 @@ mod view;
 mod visited;
 
 pub use error::Error;
+pub use file::{Description, describe};
 pub use index::Hnsw;
 pub use layouts::Neighbor;
 pub use metric::Metric;

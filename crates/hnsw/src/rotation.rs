@@ -4,7 +4,7 @@
 //! blur their distances but only tilts the directions by about a hundredth. Integers in, integers out: exact,
 //! equal on every instruction set, and at the speed of the byte-product instructions.
 
-use layouts::{AlignedVec, Interleaved};
+use layouts::{AlignedVec, Interleaved, Storage};
 use simd_kernels::{Kernels, Panels, Rows};
 
 use crate::Error;
@@ -18,7 +18,7 @@ const ITERATIONS: usize = 12;
 #[derive(Debug)]
 pub(crate) struct Rotation {
     /// `[i8]`, 16 directions a panel.
-    pub(crate) panels: AlignedVec<i8>,
+    pub(crate) panels: Storage<i8>,
     /// Input dimensions.
     pub(crate) dim: usize,
     /// Directions.
@@ -219,7 +219,7 @@ impl Rotation {
         }
         let mut packed = Interleaved::<i8, 16, 4>::new();
         packed.pack(Rows::new(&rounded, dim)?)?;
-        let panels = AlignedVec::from_slice(packed.as_slice())?;
+        let panels = Storage::from(AlignedVec::from_slice(packed.as_slice())?);
         Ok((Self { panels, dim, directions: directions.len() / dim }, scale))
     }
 

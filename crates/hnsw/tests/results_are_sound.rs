@@ -1,0 +1,81 @@
+//! Properties of every answer, over random sets, metrics and parameters: rows that exist, each once, in order, at
+//! their true distances; and the truth itself where the beam holds every row.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod common;
+
+use common::{ALL_REACHABLE, Random, build, clustered, elements, expect_sound, recall, search, truth};
+use hnsw::{BuildParams, Metric, Quality, Storage};
+use proptest::prelude::*;
+use simd_kernels::{Element, bf16, f16};
+
+#[derive(Clone, Debug)]
+struct Case {
+    rows: usize,
+    dim: usize,
+    metric: Metric,
+    params: BuildParams,
+    /// In how many copies rows come, and with that how many ties there are.
+    copies: usize,
+    k: usize,
+    seed: u64,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let storage =
+        prop_oneof![Just(Storage::Auto), Just(Storage::Full), (1usize..=3).prop_map(Storage::Lines)];
+    let params = (4usize..40, storage, 1usize..300).prop_map(|(degree, storage, seeds)| {
+        BuildParams::new().degree(degree).storage(storage).seeds(seeds).quality(Quality::Fast)
+    });
+    let metric = prop::sample::select(Metric::ALL.to_vec());
+    (0usize..400, 1usize..70, metric, params, 1usize..4, 0usize..60, any::<u64>()).prop_map(
+        |(rows, dim, metric, params, copies, k, seed)| Case { rows, dim, metric, params, copies, k, seed },
+    )
+}
+
+fn check<T: Element>(case: &Case) {
+    let unique: Vec<T> = elements(&clustered(case.rows.div_ceil(case.copies), case.dim, case.seed));
+    let mut data = unique.repeat(case.copies);
+    data.truncate(case.rows * case.dim);
+    let index = build(&data, case.dim, case.metric, &case.params);
+    let mut random = Random(case.seed);
+    let (mut full, mut queries) = (0.0, 0.0);
+    for outside in [true, false, false] {
+        let query: Vec<T> = if outside || case.rows == 0 {
+            elements(&clustered(1, case.dim, case.seed ^ 1))
+        } else {
+            data[random.below(case.rows) * case.dim..][..case.dim].to_vec()
+        };
+        let what = format!("{} {case:?}", T::NAME);
+        let found = search(&index, &query, case.k, 40);
+        expect_sound(&found, case.metric, &data, &query, case.k, &what);
+        let found = search(&index, &query, case.rows, case.rows);
+        expect_sound(&found, case.metric, &data, &query, case.rows, &what);
+        let truth = truth(case.metric, &data, &query);
+        full += recall(&found, &truth, case.k.clamp(1, case.rows.max(1)));
+        queries += 1.0;
+    }
+    // A beam of all rows misses only what nothing leads to.
+    let least = match ALL_REACHABLE {
+        true => 1.0,
+        false if case.copies > 1 || case.dim < 3 => 0.0,
+        false => 0.8,
+    };
+    assert!(full / queries >= least, "{} {case:?}: recall {}", T::NAME, full / queries);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn of_every_element_type(case in cases()) {
+        check::<u8>(&case);
+        if case.metric != Metric::Hamming {
+            check::<f32>(&case);
+            check::<i8>(&case);
+            check::<f16>(&case);
+            check::<bf16>(&case);
+            check::<f64>(&case);
+        }
+    }
+}
