@@ -77,9 +77,9 @@ impl BuildParams {
             seeds: 256,
             tune: Tune {
                 candidates: 64,
-                leaf_keep: 48,
-                leaf: 1024,
-                rounds: 4,
+                leaf_keep: 24,
+                leaf: 512,
+                rounds: 3,
                 passes: 1,
                 ef_construction: 64,
                 prune_width: 96,
@@ -100,9 +100,9 @@ impl BuildParams {
     pub fn quality(mut self, quality: Quality) -> Self {
         self.quality = quality;
         match quality {
-            Quality::Fast => (self.tune.passes, self.tune.rounds) = (0, 6),
-            Quality::Balanced => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (1, 4, 64),
-            Quality::Max => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (2, 4, 128),
+            Quality::Fast => (self.tune.passes, self.tune.rounds) = (0, 5),
+            Quality::Balanced => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (1, 3, 64),
+            Quality::Max => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (2, 3, 128),
         }
         self
     }
