@@ -1,6 +1,7 @@
-//! Results as text: the header, one table of indexes, and a short one of kernels.
+//! Results as text: the header, one table of indexes, one of ours beside the peers, and a short one of kernels.
 
 mod kernels;
+mod peers;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
@@ -12,6 +13,8 @@ pub use kernels::kernels;
 pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
 };
+pub use peers::peers;
+pub(crate) use peers::{speed, times};
 
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {
@@ -48,7 +51,7 @@ pub fn indexes(run: &Run) -> String {
             table.add_row(vec![Cell::new(format!("[{dataset}]"))]);
         }
         let mut row = vec![
-            name_of(record),
+            record.index.clone(),
             record.params.clone(),
             record.dtype.clone(),
             record.mode.clone(),
@@ -85,10 +88,6 @@ fn plain(head: &[&str], left: usize) -> Table {
         }
     }
     table
-}
-
-fn name_of(record: &Record) -> String {
-    record.peer.as_ref().map_or_else(|| record.index.clone(), |peer| format!("{peer} {}", record.index))
 }
 
 /// The share of the limit, with its place: `87 % memory`.
