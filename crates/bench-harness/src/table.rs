@@ -21,7 +21,8 @@ pub fn header(run: &Run) -> String {
     run.facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect()
 }
 
-/// All records of indexes, in the order of measurement, under a line of column names.
+/// All records of our indexes, in the order of measurement, under a line of column names. The points of peers, which
+/// are many, stand in the report and in the records; [`peers`] has what they come to.
 pub fn indexes(run: &Run) -> String {
     let mut head = vec![
         "index",
@@ -45,7 +46,7 @@ pub fn indexes(run: &Run) -> String {
     let several =
         run.records.iter().any(|record| run.records.first().is_some_and(|f| f.dataset != record.dataset));
     let mut dataset = String::new();
-    for record in run.records.iter().filter(|record| record.suite != "kernels") {
+    for record in run.records.iter().filter(|record| record.suite != "kernels" && record.peer.is_none()) {
         if several && record.dataset != dataset {
             dataset.clone_from(&record.dataset);
             table.add_row(vec![Cell::new(format!("[{dataset}]"))]);

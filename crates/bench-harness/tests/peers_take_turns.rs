@@ -118,7 +118,8 @@ fn peers_and_ours_are_measured_alike_and_stand_in_table_and_report() {
     let notice =
         |words: &str| assert!(run.notices.iter().any(|n| n.contains(words)), "{words}: {:?}", run.notices);
     notice("peer picky refused 1 settings, the first: ef=1: ef must be at least k");
-    notice("peer good is fake 1.0: a note");
+    notice("timed as Python calls pay for the call");
+    notice("peer good: fake 1.0; a note");
 
     let standing = &standings(&run.records)[0];
     let ratio = standing.ratio(&standing.rows[0], 0.95).unwrap();

@@ -161,14 +161,22 @@ pub(crate) fn interleave(
         if guest.is_complete {
             outcome.peers.extend(lanes.iter().flat_map(|lane| peer_records(guest, lane, settings, dataset)));
         }
-        let notes = guest.ready.notes.join("; ");
-        let colon = if notes.is_empty() { "" } else { ": " };
-        outcome.notices.push(format!("peer {} is {}{colon}{notes}", guest.name, guest.ready.library));
+        let facts: Vec<&str> =
+            std::iter::once(&guest.ready.library).chain(&guest.ready.notes).map(String::as_str).collect();
+        outcome.notices.push(format!("peer {}: {}", guest.name, facts.join("; ")));
         if let Some(first) = guest.refusals.first() {
             let (name, count) = (&guest.name, guest.refusals.len());
             outcome.notices.push(format!("peer {name} refused {count} settings, the first: {first}"));
         }
     }
+    if outcome.peers.iter().any(|record| record.how.as_deref() == Some(How::Calls.words())) {
+        outcome.notices.push(
+            "single queries timed as Python calls pay for the call, some microseconds each; native loops do not, nor do \
+             ours"
+                .to_owned(),
+        );
+    }
+    // The processes first: their files lie in the folder.
     drop(guests);
     drop(folder);
     Ok(outcome)
