@@ -10,14 +10,15 @@ use bench_harness::dataset::Metric;
 use bench_harness::dtype::Dtype;
 use bench_harness::engine::Suite;
 use bench_harness::open::{OpenOptions, open};
-use bench_harness::protocol::Mode;
+use bench_harness::peers::{Limits, PeerSettings};
+use bench_harness::protocol::{Clock, Mode};
 use bench_harness::record::{read_records, write_records};
 use bench_harness::run::{Run, Settings};
 use bench_harness::{report, table};
 use clap::{Args, ValueEnum};
 use simd_kernels::{Kernels, Tier};
 
-use crate::say;
+use crate::{peers, say};
 
 /// Queries of a set that are measured when nothing else is said.
 const QUERIES: usize = 1000;
@@ -69,6 +70,14 @@ pub(crate) struct Arguments {
     /// Folder for results.jsonl and report.html.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     out: PathBuf,
+    /// Other libraries in turns with ours, comma-separated (`glass,hnswlib`, `glass:R=48`), or all that can be had;
+    /// a first use installs them (NIGH_PEERS names another environment, see benches/peers/README.md).
+    #[arg(long, value_name = "LIST", num_args = 0..=1, default_missing_value = "all")]
+    peers: Option<String>,
+    /// What speeds are counted by: the time that passed, or (on a machine that other work shares) the time that the
+    /// measuring thread had a core.
+    #[arg(long, value_enum, default_value = "wall")]
+    clock: ClockArgument,
     /// An earlier results.jsonl: prints the ratio to it.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -79,6 +88,12 @@ enum ModeArgument {
     Single,
     Batch,
     Both,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClockArgument {
+    Wall,
+    Cpu,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -118,6 +133,11 @@ impl Arguments {
             dtypes: (!dtypes.is_empty()).then_some(dtypes),
             tier,
             quick: self.quick,
+            clock: match self.clock {
+                ClockArgument::Wall => Clock::Wall,
+                ClockArgument::Cpu => Clock::Cpu,
+            },
+            peers: None,
         })
     }
 
@@ -143,7 +163,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 /// The benchmark; `print` is given what is to be printed, a piece at a time.
 fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
-    let settings = arguments.settings()?;
+    let mut settings = arguments.settings()?;
     let metric = arguments.metric.as_deref().map(str::parse::<Metric>).transpose()?;
     let baseline = match &arguments.baseline {
         Some(path) => Some((path.display().to_string(), Baseline::new(read_records(path)?))),
@@ -153,6 +173,15 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         .map_err(|error| format!("cannot make the folder {}: {error}", arguments.out.display()))?;
     let bar = Bar::new();
     let (mut sets, mut notices) = (Vec::new(), Vec::new());
+    if let Some(list) = &arguments.peers {
+        if arguments.threads > 1 {
+            return Err("peers run on one thread: leave --threads at 1 beside --peers".into());
+        }
+        let (commands, missing) = peers::commands(list).map_err(|error| error.to_string())?;
+        notices.extend(missing);
+        let work = arguments.out.canonicalize()?;
+        settings.peers = Some(PeerSettings { commands, work, limits: Limits::default() });
+    }
     if settings.suites.iter().any(|&suite| suite != Suite::Kernels) {
         let options = OpenOptions {
             k: settings.k,
@@ -180,6 +209,9 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     print(table::header(&run).trim_end());
     if run.records.iter().any(|record| record.suite != "kernels") {
         print(&format!("\n{}", table::indexes(&run)));
+    }
+    if let Some(peers) = table::peers(&run) {
+        print(&format!("\n{peers}"));
     }
     if let Some(kernels) = table::kernels(&run) {
         print(&format!("\n{kernels}"));
@@ -230,6 +262,13 @@ mod tests {
     }
 
     #[test]
+    fn peers_are_all_or_those_that_are_named() {
+        assert_eq!(parse("--peers --suite exact").unwrap().peers.as_deref(), Some("all"));
+        assert_eq!(parse("--peers glass,hnswlib").unwrap().peers.as_deref(), Some("glass,hnswlib"));
+        assert_eq!(parse("").unwrap().peers, None);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_words() {
         for (arguments, words) in [
             ("--suite hnsw", "not built yet"),
@@ -243,7 +282,8 @@ mod tests {
             ("--mode both,single", "possible values"),
             ("--metric manhatten --suite exact", "manhatten"),
             ("--baseline /nowhere/results.jsonl", "/nowhere/results.jsonl"),
-            ("--peers", "unexpected argument"),
+            ("--peers --threads 2", "one thread"),
+            ("--clock sundial", "possible values"),
         ] {
             let message = refusal(arguments);
             assert!(message.contains(words), "{arguments}: {message}");
