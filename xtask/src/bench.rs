@@ -9,6 +9,7 @@ use bench_harness::baseline::Baseline;
 use bench_harness::dataset::Metric;
 use bench_harness::dtype::Dtype;
 use bench_harness::engine::Suite;
+use bench_harness::graph_engine::GraphSpec;
 use bench_harness::open::{OpenOptions, open};
 use bench_harness::peers::{Limits, PeerSettings};
 use bench_harness::protocol::{Clock, Mode};
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// Element types, comma-separated, or `all` [default: those that hold the data exactly, and f16].
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     dtype: Vec<String>,
+    /// Build parameters of the graph index, such as `degree=48,quality=max,storage=lines:2`; repeatable.
+    #[arg(long = "graph", value_name = "SPEC")]
+    graphs: Vec<GraphSpec>,
     /// The metric, where the set does not say it or another one is wanted.
     #[arg(long)]
     metric: Option<String>,
@@ -132,6 +136,7 @@ impl Arguments {
             },
             dtypes: (!dtypes.is_empty()).then_some(dtypes),
             tier,
+            graphs: self.graphs.clone(),
             quick: self.quick,
             clock: match self.clock {
                 ClockArgument::Wall => Clock::Wall,
@@ -271,7 +276,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_words() {
         for (arguments, words) in [
-            ("--suite hnsw", "not built yet"),
+            ("--suite zonal-pq", "not built yet"),
+            ("--suite hnsw --graph degree=many", "degree=many"),
             ("--suite nonsense", "zonal-pq"),
             ("--tier nonsense", "baseline"),
             ("--tier neonx", "unknown SIMD tier"),

@@ -20,6 +20,7 @@ pub mod dataset;
 pub mod dtype;
 pub mod format;
 pub mod generate;
+pub mod graph_engine;
 pub mod open;
 pub mod progress;
 pub mod read;

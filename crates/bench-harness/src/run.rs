@@ -7,6 +7,7 @@ use crate::dataset::Dataset;
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Suite};
 use crate::exact::ExactEngine;
+use crate::graph_engine::{GraphEngine, GraphSpec};
 use crate::kernel_suite::{self, KernelSettings, KernelSuiteError};
 use crate::machine::Machine;
 use crate::machine::limits::Limits;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub dtypes: Option<Vec<Dtype>>,
     /// The tier that searches, and the highest that the kernel suite measures.
     pub tier: Tier,
+    /// Build parameters of the graph index, each an index of its own; none is the default alone.
+    pub graphs: Vec<GraphSpec>,
     /// Fewer dimensions and rounds of kernels.
     pub quick: bool,
     /// What speeds are counted by; anything but the time that passed needs a single thread.
@@ -188,7 +191,7 @@ impl Run {
         let mut contenders = Vec::new();
         let mut is_empty = true;
         for &suite in suites {
-            for engine in engines_of(suite, settings, kernels) {
+            for engine in engines_of(suite, settings, kernels, dataset) {
                 let must = settings.dtypes.is_some();
                 let Some(searched) = self.converted(dataset, engine.dtype(), must) else { continue };
                 let contender =
@@ -354,14 +357,35 @@ impl Run {
     }
 }
 
-/// The engines of a suite.
-fn engines_of(suite: Suite, settings: &Settings, kernels: &'static Kernels) -> Vec<Box<dyn Engine>> {
+/// The engines of a suite for one set.
+fn engines_of(
+    suite: Suite,
+    settings: &Settings,
+    kernels: &'static Kernels,
+    dataset: &Dataset,
+) -> Vec<Box<dyn Engine>> {
     let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
     match suite {
         Suite::Exact => dtypes
             .into_iter()
             .map(|dtype| Box::new(ExactEngine::new(kernels, dtype)) as Box<dyn Engine>)
             .collect(),
+        // A graph takes long to build: without a wish only over the type that the set comes in.
+        Suite::Hnsw => {
+            let own = match dataset.base.dtype() {
+                Dtype::F64 => Dtype::F32,
+                dtype => dtype,
+            };
+            let dtypes = settings.dtypes.clone().unwrap_or_else(|| vec![own]);
+            let specs =
+                if settings.graphs.is_empty() { vec![GraphSpec::default()] } else { settings.graphs.clone() };
+            dtypes
+                .into_iter()
+                .filter(|&dtype| dtype != Dtype::F64)
+                .flat_map(|dtype| specs.iter().map(move |spec| (dtype, spec.clone())))
+                .map(|(dtype, spec)| Box::new(GraphEngine::new(dtype, spec)) as Box<dyn Engine>)
+                .collect()
+        }
         // `Suite::resolve` lets only suites through that exist.
         _ => Vec::new(),
     }

@@ -12,6 +12,7 @@ use bench_harness::run::{Run, Settings};
 use simd_kernels::Kernels;
 
 fn settings(suites: &[Suite]) -> Settings {
+        graphs: Vec::new(),
     Settings {
         suites: suites.to_vec(),
         k: 5,
