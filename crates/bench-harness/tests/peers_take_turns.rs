@@ -40,6 +40,7 @@ fn settings(work: &Path, kinds: &[&str]) -> Settings {
     let limits = Limits { build: Duration::from_secs(2), pass: Duration::from_millis(1500) };
     let commands = kinds.iter().map(command).collect();
     Settings {
+        graphs: Vec::new(),
         suites: vec![Suite::Exact],
         k: 1,
         threads: 1,

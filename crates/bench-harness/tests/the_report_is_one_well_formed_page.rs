@@ -12,8 +12,8 @@ use bench_harness::run::{Run, Settings};
 use simd_kernels::Kernels;
 
 fn settings(suites: &[Suite]) -> Settings {
-        graphs: Vec::new(),
     Settings {
+        graphs: Vec::new(),
         suites: suites.to_vec(),
         k: 5,
         threads: 1,
