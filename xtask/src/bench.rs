@@ -9,15 +9,17 @@ use bench_harness::baseline::Baseline;
 use bench_harness::dataset::Metric;
 use bench_harness::dtype::Dtype;
 use bench_harness::engine::Suite;
+use bench_harness::graph_engine::GraphSpec;
 use bench_harness::open::{OpenOptions, open};
-use bench_harness::protocol::Mode;
+use bench_harness::peers::{Limits, PeerSettings};
+use bench_harness::protocol::{Clock, Mode};
 use bench_harness::record::{read_records, write_records};
 use bench_harness::run::{Run, Settings};
 use bench_harness::{report, table};
 use clap::{Args, ValueEnum};
 use simd_kernels::{Kernels, Tier};
 
-use crate::say;
+use crate::{peers, say};
 
 /// Queries of a set that are measured when nothing else is said.
 const QUERIES: usize = 1000;
@@ -54,6 +56,9 @@ pub(crate) struct Arguments {
     /// Element types, comma-separated, or `all` [default: those that hold the data exactly, and f16].
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     dtype: Vec<String>,
+    /// Build parameters of the graph index, such as `degree=48,quality=max,storage=lines:2`; repeatable.
+    #[arg(long = "graph", value_name = "SPEC")]
+    graphs: Vec<GraphSpec>,
     /// The metric, where the set does not say it or another one is wanted.
     #[arg(long)]
     metric: Option<String>,
@@ -69,6 +74,14 @@ pub(crate) struct Arguments {
     /// Folder for results.jsonl and report.html.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     out: PathBuf,
+    /// Other libraries in turns with ours, comma-separated (`glass,hnswlib`, `glass:R=48`), or all that can be had;
+    /// a first use installs them (NIGH_PEERS names another environment, see benches/peers/README.md).
+    #[arg(long, value_name = "LIST", num_args = 0..=1, default_missing_value = "all")]
+    peers: Option<String>,
+    /// What speeds are counted by: the time that passed, or (on a machine that other work shares) the time that the
+    /// measuring thread had a core.
+    #[arg(long, value_enum, default_value = "wall")]
+    clock: ClockArgument,
     /// An earlier results.jsonl: prints the ratio to it.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -79,6 +92,12 @@ enum ModeArgument {
     Single,
     Batch,
     Both,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClockArgument {
+    Wall,
+    Cpu,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -117,7 +136,13 @@ impl Arguments {
             },
             dtypes: (!dtypes.is_empty()).then_some(dtypes),
             tier,
+            graphs: self.graphs.clone(),
             quick: self.quick,
+            clock: match self.clock {
+                ClockArgument::Wall => Clock::Wall,
+                ClockArgument::Cpu => Clock::Cpu,
+            },
+            peers: None,
         })
     }
 
@@ -143,7 +168,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 /// The benchmark; `print` is given what is to be printed, a piece at a time.
 fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
-    let settings = arguments.settings()?;
+    let mut settings = arguments.settings()?;
     let metric = arguments.metric.as_deref().map(str::parse::<Metric>).transpose()?;
     let baseline = match &arguments.baseline {
         Some(path) => Some((path.display().to_string(), Baseline::new(read_records(path)?))),
@@ -153,6 +178,15 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         .map_err(|error| format!("cannot make the folder {}: {error}", arguments.out.display()))?;
     let bar = Bar::new();
     let (mut sets, mut notices) = (Vec::new(), Vec::new());
+    if let Some(list) = &arguments.peers {
+        if arguments.threads > 1 {
+            return Err("peers run on one thread: leave --threads at 1 beside --peers".into());
+        }
+        let (commands, missing) = peers::commands(list).map_err(|error| error.to_string())?;
+        notices.extend(missing);
+        let work = arguments.out.canonicalize()?;
+        settings.peers = Some(PeerSettings { commands, work, limits: Limits::default() });
+    }
     if settings.suites.iter().any(|&suite| suite != Suite::Kernels) {
         let options = OpenOptions {
             k: settings.k,
@@ -180,6 +214,9 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     print(table::header(&run).trim_end());
     if run.records.iter().any(|record| record.suite != "kernels") {
         print(&format!("\n{}", table::indexes(&run)));
+    }
+    if let Some(peers) = table::peers(&run) {
+        print(&format!("\n{peers}"));
     }
     if let Some(kernels) = table::kernels(&run) {
         print(&format!("\n{kernels}"));
@@ -230,9 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn peers_are_all_or_those_that_are_named() {
+        assert_eq!(parse("--peers --suite exact").unwrap().peers.as_deref(), Some("all"));
+        assert_eq!(parse("--peers glass,hnswlib").unwrap().peers.as_deref(), Some("glass,hnswlib"));
+        assert_eq!(parse("").unwrap().peers, None);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_words() {
         for (arguments, words) in [
-            ("--suite hnsw", "not built yet"),
+            ("--suite zonal-pq", "not built yet"),
+            ("--suite hnsw --graph degree=many", "degree=many"),
             ("--suite nonsense", "zonal-pq"),
             ("--tier nonsense", "baseline"),
             ("--tier neonx", "unknown SIMD tier"),
@@ -243,7 +288,8 @@ mod tests {
             ("--mode both,single", "possible values"),
             ("--metric manhatten --suite exact", "manhatten"),
             ("--baseline /nowhere/results.jsonl", "/nowhere/results.jsonl"),
-            ("--peers", "unexpected argument"),
+            ("--peers --threads 2", "one thread"),
+            ("--clock sundial", "possible values"),
         ] {
             let message = refusal(arguments);
             assert!(message.contains(words), "{arguments}: {message}");

@@ -7,6 +7,7 @@ mod dispatch_check;
 mod fuzz;
 mod layering;
 mod loom;
+mod peers;
 mod process;
 mod sanitize;
 mod say;

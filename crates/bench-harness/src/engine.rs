@@ -37,6 +37,25 @@ pub enum EngineError {
     /// The vectors do not fit the engine's element type.
     #[error(transparent)]
     Vectors(#[from] VectorsError),
+    /// The graph index refused.
+    #[error("hnsw: {0}")]
+    Graph(String),
+    /// A metric that an engine does not search by.
+    #[error("{engine} does not search by {metric}")]
+    Metric {
+        /// The engine.
+        engine: &'static str,
+        /// The metric.
+        metric: crate::dataset::Metric,
+    },
+    /// An element type that an engine does not hold.
+    #[error("{engine} does not hold {dtype} vectors, or was built of others")]
+    Dtype {
+        /// The engine.
+        engine: &'static str,
+        /// The element type.
+        dtype: &'static str,
+    },
     /// A search point outside the grid.
     #[error("search point {point} does not exist: the index has {points}")]
     NoPoint {
@@ -138,7 +157,9 @@ pub enum SuiteError {
         name: String,
     },
     /// A suite whose index is not written yet.
-    #[error("suite {name} is not built yet: the crate {name} has no index so far; kernels and exact can run")]
+    #[error(
+        "suite {name} is not built yet: the crate {name} has no index so far; kernels, exact and hnsw can run"
+    )]
     NotBuilt {
         /// The suite.
         name: &'static str,
@@ -147,7 +168,7 @@ pub enum SuiteError {
 
 impl Suite {
     /// The suites that can run, which is what [`Suite::All`] stands for.
-    pub const BUILT: [Suite; 2] = [Suite::Kernels, Suite::Exact];
+    pub const BUILT: [Suite; 3] = [Suite::Kernels, Suite::Exact, Suite::Hnsw];
 
     /// The name used in records and on the command line.
     pub const fn name(self) -> &'static str {
@@ -168,10 +189,8 @@ impl Suite {
     pub fn resolve(self) -> Result<Vec<Suite>, SuiteError> {
         match self {
             Suite::All => Ok(Self::BUILT.to_vec()),
-            Suite::Kernels | Suite::Exact => Ok(vec![self]),
-            Suite::Covertree | Suite::Hnsw | Suite::ZonalPq => {
-                Err(SuiteError::NotBuilt { name: self.name() })
-            }
+            Suite::Kernels | Suite::Exact | Suite::Hnsw => Ok(vec![self]),
+            Suite::Covertree | Suite::ZonalPq => Err(SuiteError::NotBuilt { name: self.name() }),
         }
     }
 }
@@ -200,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_suite_that_is_not_built_says_so() {
-        for name in ["covertree", "hnsw", "zonal-pq"] {
+        for name in ["covertree", "zonal-pq"] {
             let message = name.parse::<Suite>().unwrap().resolve().unwrap_err().to_string();
             assert!(message.contains(name) && message.contains("not built yet"), "{message}");
         }

@@ -6,7 +6,8 @@
 //!   details.
 //! * **Engines**: [`engine`] is what an index must offer to be measured; [`exact`] is the first one, a scan whose
 //!   speed is that of the kernels, and the oracle of all others.
-//! * **Measuring**: [`protocol`] times searches as ann-benchmarks does, [`kernel_suite`] times kernels tier by tier,
+//! * **Measuring**: [`protocol`] times searches as ann-benchmarks does, [`peers`] lets other libraries take turns with
+//!   ours, [`kernel_suite`] times kernels tier by tier,
 //!   [`machine`] measures what the machine could deliver at most; [`record`] keeps the results, [`baseline`] compares
 //!   them, [`table`] and [`report`] show them.
 //!
@@ -19,6 +20,7 @@ pub mod dataset;
 pub mod dtype;
 pub mod format;
 pub mod generate;
+pub mod graph_engine;
 pub mod open;
 pub mod progress;
 pub mod read;
@@ -36,6 +38,7 @@ mod facts;
 pub mod kernel_suite;
 pub mod machine;
 mod number;
+pub mod peers;
 pub mod protocol;
 pub mod record;
 pub mod report;

@@ -37,6 +37,51 @@ impl Mode {
     }
 }
 
+/// What a speed is counted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// The time that passed.
+    #[default]
+    Wall,
+    /// The time that the measuring thread had a core: for a machine that other work shares. It still feels what
+    /// others do to the caches.
+    Cpu,
+}
+
+impl Clock {
+    /// The name used on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Clock::Wall => "wall",
+            Clock::Cpu => "cpu",
+        }
+    }
+}
+
+/// Seconds that this thread has had a core, where the system tells.
+pub fn cpu_seconds() -> Option<f64> {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The cores to pin `threads` threads to: the last ones first, because the first ones serve most interrupts. None
+/// when there are too few.
+pub fn cores(threads: usize) -> Vec<usize> {
+    let mut cores: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
+    cores.reverse();
+    if cores.len() < threads {
+        cores.clear();
+    }
+    cores.truncate(threads);
+    cores
+}
+
 /// The threads that measurements run on.
 #[derive(Debug)]
 pub struct Threads {
@@ -45,25 +90,21 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// `threads` threads (0 counts as 1), each pinned to a core of its own if there are enough: the last cores
-    /// first, because the first ones serve most interrupts.
+    /// `threads` threads (0 counts as 1), each pinned to a core of its own if there are enough ([`cores`]).
     ///
     /// # Errors
     /// [`ThreadPoolBuildError`] if the system gives no threads.
     pub fn start(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let threads = threads.max(1);
-        let mut cores = core_affinity::get_core_ids().unwrap_or_default();
-        cores.reverse();
-        if cores.len() < threads {
-            cores.clear();
-        }
+        let cores = cores(threads);
         let pinned = std::sync::Arc::new(AtomicUsize::new(0));
         let counter = std::sync::Arc::clone(&pinned);
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("measure-{index}"))
             .start_handler(move |index| {
-                if cores.get(index).is_some_and(|&core| core_affinity::set_for_current(core)) {
+                let core = cores.get(index).map(|&id| core_affinity::CoreId { id });
+                if core.is_some_and(core_affinity::set_for_current) {
                     counter.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -94,6 +135,9 @@ impl Threads {
 pub struct Timing {
     /// Queries per second of every run, in order.
     pub qps_runs: Vec<f64>,
+    /// The same by the CPU time of the measuring thread, where the system tells. With several threads it is that
+    /// of one of them, and means nothing.
+    pub cpu_qps_runs: Vec<f64>,
     /// Latency of every query of the best run in microseconds, sorted; in batch mode empty.
     pub latencies_us: Vec<f64>,
 }
@@ -102,6 +146,25 @@ impl Timing {
     /// Queries per second of the best run; 0 when there was none.
     pub fn best_qps(&self) -> f64 {
         self.qps_runs.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Queries per second of every run by a clock; by the time that passed where the system tells no other.
+    pub fn runs_by(&self, clock: Clock) -> &[f64] {
+        match clock {
+            Clock::Cpu if !self.cpu_qps_runs.is_empty() => &self.cpu_qps_runs,
+            _ => &self.qps_runs,
+        }
+    }
+
+    /// Queries per second of the best run by a clock; 0 when there was none.
+    pub fn best_by(&self, clock: Clock) -> f64 {
+        self.runs_by(clock).iter().copied().fold(0.0, f64::max)
+    }
+
+    fn add_cpu(&mut self, queries: usize, begin: Option<f64>) {
+        if let Some((begin, end)) = begin.zip(cpu_seconds()) {
+            self.cpu_qps_runs.push(queries as f64 / (end - begin).max(1e-9));
+        }
     }
 }
 
@@ -150,6 +213,7 @@ fn measure_single(
     let mut latencies = vec![0.0; queries];
     for _ in 0..runs {
         let mut total = 0.0;
+        let cpu = cpu_seconds();
         for (query, (latency, answer)) in
             latencies.iter_mut().zip(answers.neighbors.chunks_exact_mut(k.max(1))).enumerate()
         {
@@ -160,6 +224,7 @@ fn measure_single(
             *latency = seconds * 1e6;
             answer.iter_mut().zip(&found).for_each(|(answer, found)| *answer = *found);
         }
+        timing.add_cpu(queries, cpu);
         let qps = queries as f64 / total;
         if qps > timing.best_qps() {
             timing.latencies_us.clone_from(&latencies);
@@ -180,9 +245,10 @@ fn measure_batch(
     searcher.batch(&mut neighbors)?;
     let mut timing = Timing::default();
     for _ in 0..runs {
-        let start = Instant::now();
+        let (cpu, start) = (cpu_seconds(), Instant::now());
         searcher.batch(&mut neighbors)?;
         timing.qps_runs.push(queries as f64 / start.elapsed().as_secs_f64());
+        timing.add_cpu(queries, cpu);
         progress.advance(1);
     }
     let per_query = neighbors.len().checked_div(queries).unwrap_or(0);
@@ -257,6 +323,8 @@ mod tests {
         assert_eq!((timing.qps_runs.len(), timing.latencies_us.len()), (3, 4));
         assert_eq!(searcher.singles, 4 + 3 * 4);
         assert!(timing.latencies_us.is_sorted() && timing.best_qps() > 0.0);
+        #[cfg(unix)]
+        assert!(timing.cpu_qps_runs.len() == 3 && timing.cpu_qps_runs.iter().all(|&qps| qps > 0.0));
         assert_eq!(answers.neighbors[2].id, 1);
         assert_eq!(answers.neighbors[3].id, u32::MAX, "a place that was not filled");
         let (timing, answers) = measure(&threads, &mut searcher, Mode::Batch, (4, 1, 3), &Quiet).unwrap();

@@ -18,6 +18,8 @@ pub struct Record {
     pub index: String,
     /// Build and search parameters; for kernels how much a call works on.
     pub params: String,
+    /// Build parameters alone: records that differ in search parameters only are points of one curve.
+    pub build: String,
     /// The data set's name.
     pub dataset: String,
     /// The metric, or for kernels the measure or function.
@@ -36,16 +38,24 @@ pub struct Record {
     pub mode: String,
     /// The instruction-set tier that ran.
     pub tier: String,
-    /// The library that ran, when it is not ours.
+    /// The library that ran, with its version, when it is not ours; its index is then called `peer:` and its name.
     pub peer: Option<String>,
+    /// What of a peer was timed: `native loop`, `native batch` or `Python calls`.
+    pub how: Option<String>,
+    /// What speeds are counted by when that is not the time that passed: `cpu`.
+    pub clock: Option<String>,
     /// Seconds to build.
     pub build_s: Option<f64>,
     /// Bytes of the index, vectors included.
     pub index_bytes: Option<u64>,
+    /// Growth of a peer's resident memory over its build.
+    pub resident_bytes: Option<u64>,
     /// Share of the true neighbours' ids that were found.
     pub recall_id: Option<f64>,
     /// Share of answers no farther than the true k-th distance plus a small threshold.
     pub recall_eps: Option<f64>,
+    /// Share of answers no farther than the true k-th distance, ties forgiven.
+    pub recall_tie: Option<f64>,
     /// Queries per second of the best run; for kernels distances (of functions: values) per second.
     pub qps: f64,
     /// Median latency of the best run.
@@ -191,7 +201,7 @@ mod tests {
         let json: serde_json::Value = serde_json::to_value(record()).unwrap();
         let promised = "suite index params dataset metric dtype n dim k threads mode tier peer build_s \
             index_bytes recall_id recall_eps qps p50_us p95_us p99_us distances_per_query commit cpu date \
-            toolchain runs qps_runs bytes_per_s bound_share";
+            toolchain runs qps_runs bytes_per_s bound_share build how resident_bytes recall_tie clock";
         for field in promised.split_whitespace() {
             assert!(json.get(field).is_some(), "{field}");
         }

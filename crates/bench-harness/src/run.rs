@@ -5,13 +5,15 @@ use simd_kernels::{Kernels, Tier, TierError};
 use crate::baseline::Baseline;
 use crate::dataset::Dataset;
 use crate::dtype::Dtype;
-use crate::engine::{Engine, EngineError, Index, Suite};
+use crate::engine::{Engine, EngineError, Suite};
 use crate::exact::ExactEngine;
+use crate::graph_engine::{GraphEngine, GraphSpec};
 use crate::kernel_suite::{self, KernelSettings, KernelSuiteError};
 use crate::machine::Machine;
 use crate::machine::limits::Limits;
+use crate::peers::{Contender, PeerSettings, PeersError, interleave};
 use crate::progress::Progress;
-use crate::protocol::{Answers, Mode, Threads, Timing, measure, percentile};
+use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measure, percentile};
 use crate::recall::{Recall, RecallError, recall};
 use crate::record::Record;
 use crate::vectors::Converted;
@@ -33,8 +35,14 @@ pub struct Settings {
     pub dtypes: Option<Vec<Dtype>>,
     /// The tier that searches, and the highest that the kernel suite measures.
     pub tier: Tier,
+    /// Build parameters of the graph index, each an index of its own; none is the default alone.
+    pub graphs: Vec<GraphSpec>,
     /// Fewer dimensions and rounds of kernels.
     pub quick: bool,
+    /// What speeds are counted by; anything but the time that passed needs a single thread.
+    pub clock: Clock,
+    /// Other libraries that take turns with ours.
+    pub peers: Option<PeerSettings>,
 }
 
 /// Why a run ended early.
@@ -75,6 +83,15 @@ pub enum RunError {
         /// What is wrong.
         error: RecallError,
     },
+    /// No peer could be measured.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    /// The CPU time of one of several threads says nothing.
+    #[error("speeds by CPU time need a single thread, not {threads}")]
+    Clock {
+        /// Threads that were asked for.
+        threads: usize,
+    },
     /// Nothing was left to measure.
     #[error("{dataset}: none of the element types {dtypes} can hold it")]
     NoDtype {
@@ -113,6 +130,12 @@ impl Run {
         progress: &dyn Progress,
     ) -> Result<Self, RunError> {
         let kernels = Kernels::for_tier(settings.tier).ok_or(RunError::NoTier { tier: settings.tier })?;
+        if settings.threads > 1 && settings.clock == Clock::Cpu {
+            return Err(RunError::Clock { threads: settings.threads });
+        }
+        if let (Some(_), threads @ 2..) = (&settings.peers, settings.threads) {
+            return Err(PeersError::Threads { threads }.into());
+        }
         let threads = Threads::start(settings.threads)?;
         let machine = Machine::look();
         progress.start("measuring what the machine can read", 0);
@@ -120,14 +143,14 @@ impl Run {
         progress.finish();
         let mut run = Self { machine, limits: limits?, ..Self::default() };
         run.facts = crate::facts::facts(settings, datasets, &run.machine, &run.limits, &threads);
-        for suite in &settings.suites {
-            match suite {
-                Suite::Kernels => run.kernels(settings, &threads, progress)?,
-                _ => {
-                    for dataset in datasets {
-                        run.exact(settings, kernels, dataset, &threads, progress)?;
-                    }
-                }
+        if settings.suites.contains(&Suite::Kernels) {
+            run.kernels(settings, &threads, progress)?;
+        }
+        let suites: Vec<Suite> =
+            settings.suites.iter().copied().filter(|&suite| suite != Suite::Kernels).collect();
+        if !suites.is_empty() {
+            for dataset in datasets {
+                run.indexes(settings, (kernels, &suites), dataset, &threads, progress)?;
             }
         }
         for record in &mut run.records {
@@ -156,28 +179,47 @@ impl Run {
         Ok(())
     }
 
-    fn exact(
+    /// Measures every engine of these suites on one set: one after the other, or in turns with the peers.
+    fn indexes(
         &mut self,
         settings: &Settings,
-        kernels: &'static Kernels,
+        (kernels, suites): (&'static Kernels, &[Suite]),
         dataset: &Dataset,
         threads: &Threads,
         progress: &dyn Progress,
     ) -> Result<(), RunError> {
-        let (dtypes, must) = match &settings.dtypes {
-            Some(dtypes) => (dtypes.clone(), true),
-            None => (Dtype::ALL.to_vec(), false),
-        };
-        let before = self.records.len();
-        for &dtype in &dtypes {
-            let Some(converted) = self.converted(dataset, dtype, must) else { continue };
-            let engine = ExactEngine::new(kernels, dtype);
-            let searched = converted.as_ref().unwrap_or(dataset);
-            self.engine(settings, &engine, (dataset, searched), threads, progress)?;
+        let mut contenders = Vec::new();
+        let mut is_empty = true;
+        for &suite in suites {
+            for engine in engines_of(suite, settings, kernels, dataset) {
+                let must = settings.dtypes.is_some();
+                let Some(searched) = self.converted(dataset, engine.dtype(), must) else { continue };
+                let contender =
+                    build(settings, (suite, engine.as_ref()), (dataset, searched), threads, progress)?;
+                is_empty = false;
+                match settings.peers {
+                    // All must stand before the first round; without peers one at a time takes less memory.
+                    Some(_) => contenders.push(contender),
+                    None => self.engine(settings, &contender, dataset, threads, progress)?,
+                }
+            }
         }
-        if self.records.len() == before {
+        if is_empty {
+            let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
             let dtypes: Vec<_> = dtypes.iter().map(|dtype| dtype.name()).collect();
             return Err(RunError::NoDtype { dataset: dataset.name.clone(), dtypes: dtypes.join(", ") });
+        }
+        if let Some(peers) = &settings.peers {
+            let outcome = interleave((settings, peers), dataset, &contenders, threads, progress)?;
+            for found in outcome.ours {
+                let contender = &contenders[found.contender];
+                let mut record = self.record(contender, dataset, settings, found.mode, &found.timing);
+                describe(&mut record, contender, &found.params, found.recall);
+                record.distances_per_query = found.distances;
+                self.records.push(record);
+            }
+            self.records.extend(outcome.peers);
+            self.notices.extend(outcome.notices);
         }
         Ok(())
     }
@@ -230,41 +272,31 @@ impl Run {
         }))
     }
 
-    /// Builds one engine and measures every search point in every mode. `original` has the truth, `searched` the
-    /// element type of the engine.
+    /// Measures every search point of one index in every mode.
     fn engine(
         &mut self,
         settings: &Settings,
-        engine: &dyn Engine,
-        (original, searched): (&Dataset, &Dataset),
+        contender: &Contender,
+        dataset: &Dataset,
         threads: &Threads,
         progress: &dyn Progress,
     ) -> Result<(), RunError> {
-        let refuse = |error| RunError::Engine { dataset: original.name.clone(), error };
-        let start = std::time::Instant::now();
-        let index = threads.pool().install(|| engine.build(searched, progress)).map_err(refuse)?;
-        let build_s = start.elapsed().as_secs_f64();
-        let grid = index.grid();
-        let what = format!("{} {} on {}", engine.name(), engine.dtype(), original.name);
+        let refuse = |error| RunError::Engine { dataset: dataset.name.clone(), error };
+        let searched = contender.searched.as_ref().unwrap_or(dataset);
+        let grid = contender.index.grid();
+        let what = format!("{} {} on {}", contender.name, searched.base.dtype(), dataset.name);
         progress.start(&what, (grid.len() * settings.modes.len() * settings.runs) as u64);
         for (point, params) in grid.iter().enumerate() {
             for &mode in &settings.modes {
                 let queries = &searched.queries;
                 let shape = (queries.len(), settings.k, settings.runs);
                 let mut searcher =
-                    index.prepare(point, queries, settings.k, threads.count()).map_err(refuse)?;
+                    contender.index.prepare(point, queries, settings.k, threads.count()).map_err(refuse)?;
                 let (timing, answers) =
                     measure(threads, searcher.as_mut(), mode, shape, progress).map_err(refuse)?;
-                let recall = judge(original, settings.k, &answers)?;
-                let mut record = self.record(index.as_ref(), (original, searched), settings, mode, &timing);
-                record.params = match engine.params().as_str() {
-                    "-" => params.clone(),
-                    build => format!("{build} {params}"),
-                };
-                record.index = engine.name().to_owned();
-                record.build_s = Some(build_s);
-                record.recall_id = Some(recall.by_id);
-                record.recall_eps = Some(recall.by_distance);
+                let recall = judge(dataset, settings.k, &answers)?;
+                let mut record = self.record(contender, dataset, settings, mode, &timing);
+                describe(&mut record, contender, params, recall);
                 record.distances_per_query = searcher.distances_per_query();
                 self.records.push(record);
             }
@@ -275,13 +307,15 @@ impl Run {
 
     fn record(
         &self,
-        index: &dyn Index,
-        (original, searched): (&Dataset, &Dataset),
+        contender: &Contender,
+        original: &Dataset,
         settings: &Settings,
         mode: Mode,
         timing: &Timing,
     ) -> Record {
-        let qps = timing.best_qps();
+        let index = contender.index.as_ref();
+        let searched = contender.searched.as_ref().unwrap_or(original);
+        let qps = timing.best_by(settings.clock);
         let latency = |share| percentile(&timing.latencies_us, share);
         let bytes_per_s = index.bytes_per_query().map(|bytes| bytes as f64 * qps);
         // A single query must read every vector from where it lies; a batch re-uses what it read, so that only
@@ -291,7 +325,11 @@ impl Run {
             Mode::Batch => self.limits.bound_of(0, &self.machine.caches, settings.threads.max(1)),
         });
         Record {
-            suite: Suite::Exact.name().to_owned(),
+            suite: contender.suite.name().to_owned(),
+            index: contender.name.clone(),
+            build: contender.params.clone(),
+            build_s: Some(contender.build_s),
+            clock: (settings.clock == Clock::Cpu).then(|| settings.clock.name().to_owned()),
             dataset: original.name.clone(),
             metric: original.metric.name().to_owned(),
             dtype: searched.base.dtype().name().to_owned(),
@@ -308,7 +346,7 @@ impl Run {
             p99_us: latency(0.99),
             queries: searched.queries.len(),
             runs: settings.runs,
-            qps_runs: timing.qps_runs.clone(),
+            qps_runs: timing.runs_by(settings.clock).to_vec(),
             latency_us: Record::latency_points(&timing.latencies_us),
             bytes_per_s,
             bound: bound.map(|bound| bound.name.to_owned()),
@@ -319,12 +357,86 @@ impl Run {
     }
 }
 
-/// Recall of answers, places that were not filled left out.
-fn judge(dataset: &Dataset, k: usize, answers: &Answers) -> Result<Recall, RunError> {
-    let found: Vec<Vec<u32>> = answers
+/// The engines of a suite for one set.
+fn engines_of(
+    suite: Suite,
+    settings: &Settings,
+    kernels: &'static Kernels,
+    dataset: &Dataset,
+) -> Vec<Box<dyn Engine>> {
+    let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
+    match suite {
+        Suite::Exact => dtypes
+            .into_iter()
+            .map(|dtype| Box::new(ExactEngine::new(kernels, dtype)) as Box<dyn Engine>)
+            .collect(),
+        // A graph takes long to build: without a wish only over the type that the set comes in.
+        Suite::Hnsw => {
+            let own = match dataset.base.dtype() {
+                Dtype::F64 => Dtype::F32,
+                dtype => dtype,
+            };
+            let dtypes = settings.dtypes.clone().unwrap_or_else(|| vec![own]);
+            let specs =
+                if settings.graphs.is_empty() { vec![GraphSpec::default()] } else { settings.graphs.clone() };
+            dtypes
+                .into_iter()
+                .filter(|&dtype| dtype != Dtype::F64)
+                .flat_map(|dtype| specs.iter().map(move |spec| (dtype, spec.clone())))
+                .map(|(dtype, spec)| Box::new(GraphEngine::new(dtype, spec)) as Box<dyn Engine>)
+                .collect()
+        }
+        // `Suite::resolve` lets only suites through that exist.
+        _ => Vec::new(),
+    }
+}
+
+/// Builds an index over `searched`, or over the set itself where that is of the engine's type already.
+fn build(
+    settings: &Settings,
+    (suite, engine): (Suite, &dyn Engine),
+    (original, searched): (&Dataset, Option<Dataset>),
+    threads: &Threads,
+    progress: &dyn Progress,
+) -> Result<Contender, RunError> {
+    let refuse = |error| RunError::Engine { dataset: original.name.clone(), error };
+    let set = searched.as_ref().unwrap_or(original);
+    let (index, wall, cpu) = threads.pool().install(|| {
+        let (start, cpu) = (std::time::Instant::now(), cpu_seconds());
+        let index = engine.build(set, progress);
+        (index, start.elapsed().as_secs_f64(), cpu_seconds().zip(cpu).map(|(end, begin)| end - begin))
+    });
+    let index = index.map_err(refuse)?;
+    let build_s = match settings.clock {
+        Clock::Wall => wall,
+        Clock::Cpu => cpu.unwrap_or(wall),
+    };
+    let (name, params) = (engine.name().to_owned(), engine.params());
+    Ok(Contender { suite, name, params, index, searched, build_s })
+}
+
+/// Parameters and recall of a search point.
+fn describe(record: &mut Record, contender: &Contender, search: &str, recall: Recall) {
+    record.params = match contender.params.as_str() {
+        "-" => search.to_owned(),
+        build => format!("{build} {search}"),
+    };
+    record.recall_id = Some(recall.by_id);
+    record.recall_eps = Some(recall.by_distance);
+    record.recall_tie = Some(recall.by_tie);
+}
+
+/// The ids of answers, places that were not filled left out.
+pub(crate) fn ids_of(answers: &Answers) -> Vec<Vec<u32>> {
+    answers
         .neighbors
         .chunks(answers.per_query.max(1))
         .map(|answer| answer.iter().map(|neighbor| neighbor.id).filter(|&id| id != u32::MAX).collect())
-        .collect();
-    recall(dataset, k, &found).map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
+        .collect()
+}
+
+/// Recall of answers.
+fn judge(dataset: &Dataset, k: usize, answers: &Answers) -> Result<Recall, RunError> {
+    recall(dataset, k, &ids_of(answers))
+        .map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
 }

@@ -1,6 +1,7 @@
-//! Results as text: the header, one table of indexes, and a short one of kernels.
+//! Results as text: the header, one table of indexes, one of ours beside the peers, and a short one of kernels.
 
 mod kernels;
+mod peers;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
@@ -12,13 +13,16 @@ pub use kernels::kernels;
 pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
 };
+pub use peers::peers;
+pub(crate) use peers::{speed, times};
 
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {
     run.facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect()
 }
 
-/// All records of indexes, in the order of measurement, under a line of column names.
+/// All records of our indexes, in the order of measurement, under a line of column names. The points of peers, which
+/// are many, stand in the report and in the records; [`peers`] has what they come to.
 pub fn indexes(run: &Run) -> String {
     let mut head = vec![
         "index",
@@ -42,13 +46,13 @@ pub fn indexes(run: &Run) -> String {
     let several =
         run.records.iter().any(|record| run.records.first().is_some_and(|f| f.dataset != record.dataset));
     let mut dataset = String::new();
-    for record in run.records.iter().filter(|record| record.suite != "kernels") {
+    for record in run.records.iter().filter(|record| record.suite != "kernels" && record.peer.is_none()) {
         if several && record.dataset != dataset {
             dataset.clone_from(&record.dataset);
             table.add_row(vec![Cell::new(format!("[{dataset}]"))]);
         }
         let mut row = vec![
-            name_of(record),
+            record.index.clone(),
             record.params.clone(),
             record.dtype.clone(),
             record.mode.clone(),
@@ -85,10 +89,6 @@ fn plain(head: &[&str], left: usize) -> Table {
         }
     }
     table
-}
-
-fn name_of(record: &Record) -> String {
-    record.peer.as_ref().map_or_else(|| record.index.clone(), |peer| format!("{peer} {}", record.index))
 }
 
 /// The share of the limit, with its place: `87 % memory`.

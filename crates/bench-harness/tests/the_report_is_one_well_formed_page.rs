@@ -6,13 +6,14 @@ use bench_harness::baseline::Baseline;
 use bench_harness::dtype::Dtype;
 use bench_harness::engine::Suite;
 use bench_harness::open::{OpenOptions, open};
-use bench_harness::protocol::Mode;
+use bench_harness::protocol::{Clock, Mode};
 use bench_harness::report::page;
 use bench_harness::run::{Run, Settings};
 use simd_kernels::Kernels;
 
 fn settings(suites: &[Suite]) -> Settings {
     Settings {
+        graphs: Vec::new(),
         suites: suites.to_vec(),
         k: 5,
         threads: 1,
@@ -21,6 +22,8 @@ fn settings(suites: &[Suite]) -> Settings {
         dtypes: Some(vec![Dtype::F32, Dtype::U8, Dtype::Bits]),
         tier: Kernels::active().unwrap().tier(),
         quick: true,
+        clock: Clock::Wall,
+        peers: None,
     }
 }
 

@@ -6,9 +6,11 @@
 //! |---|---|---|
 //! | `params` | one `[u64; 32]` | everything that is one number; see [`Record`] |
 //! | `intake.offset` | `f32` | what is subtracted from every dimension before rounding |
-//! | `coder.offset` | `f32` | the value of code 0, per coded dimension |
+//! | `coder.offset` | `f32` | the value of code 0, per coded dimension, or the mean that signs are about |
 //! | `coder.dims` | `u32` | the input dimension of every coded one, where nothing is rotated |
 //! | `coder.panels` | `i8` | the rotation, 16 directions a panel, where there is one |
+//! | `scan.panels` | `i8` | the integer rows of a small set, 16 a panel |
+//! | `scan.norms` | `i32` | their squared lengths |
 //! | `codes` | `u8` | the code of every row |
 //! | `adjacency` | `u32` | the neighbours of every row |
 //! | `vectors` | the index's | the vectors |
@@ -24,16 +26,18 @@ use std::path::Path;
 use bytemuck::Pod;
 use layouts::container::{Checks, Container, OpenOptions, Placement, Writer};
 use layouts::{Adjacency, AlignedVec, Matrix, RowPadding, Storage as Memory};
-use simd_kernels::{Element, Kernels, Panels};
+use simd_kernels::{Element, Kernels, PANEL_ROWS, Panels};
 
 use crate::Error;
 use crate::code::{Coder, LINE, Source};
+use crate::codes::{Codes, Coding};
 use crate::index::Hnsw;
 use crate::intake::Intake;
 use crate::labels::Labels;
 use crate::metric::Metric;
 use crate::params::{BuildParams, Quality, Storage};
 use crate::rotation::Rotation;
+use crate::scan::Scan;
 use crate::seeds::Seeds;
 
 const KIND: &str = "hnsw";
@@ -46,6 +50,8 @@ const INTAKE_OFFSET: &str = "intake.offset";
 const CODER_OFFSET: &str = "coder.offset";
 const CODER_DIMS: &str = "coder.dims";
 const CODER_PANELS: &str = "coder.panels";
+const SCAN_PANELS: &str = "scan.panels";
+const SCAN_NORMS: &str = "scan.norms";
 const CODES: &str = "codes";
 const ADJACENCY: &str = "adjacency";
 const VECTORS: &str = "vectors";
@@ -55,7 +61,7 @@ const LABEL_STARTS: &str = "label_starts";
 const SEEDS: &str = "seeds";
 
 /// The element types, by their number in files.
-const ELEMENTS: [&str; 6] = ["f32", "f64", "f16", "bf16", "u8", "i8"];
+const ELEMENTS: [&str; 5] = ["f32", "f16", "bf16", "u8", "i8"];
 /// The metrics, likewise.
 const METRICS: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::Hamming];
 /// The levels of quality, likewise.
@@ -63,14 +69,16 @@ const QUALITIES: [Quality; 3] = [Quality::Fast, Quality::Balanced, Quality::Max]
 /// The paddings of rows, likewise.
 const PADDINGS: [RowPadding; 2] = [RowPadding::None, RowPadding::CacheLine];
 
-/// Where coded dimensions come from, by its number in files: nowhere, for there are no codes.
-const NO_CODES: u64 = 0;
+/// How codes are made, by its number in files: not at all,
+const FULL: u64 = 0;
+/// mixed of dimensions as they are,
 const OF_DIMENSIONS: u64 = 1;
+/// mixed of components,
 const OF_COMPONENTS: u64 = 2;
-
-/// `Storage::Lines` as a number: the lines. The others lie above.
-const AUTO: u64 = 1 << 32;
-const FULL: u64 = AUTO + 1;
+/// bytes on a scale per vector,
+const BYTES: u64 = 3;
+/// or signs.
+const SIGNS: u64 = 4;
 
 /// What a file says of itself: enough to pick the type to [`open`](Hnsw::open) it as.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,7 +125,12 @@ pub fn describe(path: &Path) -> Result<Description, Error> {
         dim: record.dim,
         len: record.labels,
         degree: record.degree,
-        storage: if record.source == NO_CODES { Storage::Full } else { Storage::Lines(record.lines) },
+        storage: match record.coding {
+            FULL => Storage::Full,
+            BYTES => Storage::Bytes,
+            SIGNS => Storage::Bits,
+            _ => Storage::Lines(record.lines),
+        },
         file_bytes: file.file_len(),
     })
 }
@@ -135,14 +148,12 @@ struct Record {
     degree: usize,
     padding: RowPadding,
     quality: Quality,
-    /// The storage that was asked for.
-    storage: Storage,
-    /// The seeds that were asked for.
-    seeds: usize,
+    /// Whether there is a `scan`.
+    scanned: bool,
     scale: f32,
     unit: f64,
     largest_norm: f64,
-    source: u64,
+    coding: u64,
     lines: usize,
     wide: usize,
     /// Coded dimensions.
@@ -155,7 +166,7 @@ impl Record {
     const WORDS: usize = 32;
 
     fn of<T: Element>(index: &Hnsw<T>) -> Self {
-        let coder = index.coder.as_ref();
+        let coder = mixed(index);
         let padded = index.vectors.stride() != index.vectors.dim();
         Self {
             element: T::NAME,
@@ -165,16 +176,17 @@ impl Record {
             labels: index.labels.len(),
             degree: index.graph.degree(),
             padding: if padded { RowPadding::CacheLine } else { RowPadding::None },
-            quality: index.params.quality,
-            storage: index.params.storage,
-            seeds: index.params.seeds,
+            quality: index.quality,
+            scanned: index.scan.is_some(),
             scale: index.intake.scale,
             unit: index.intake.unit,
             largest_norm: index.intake.largest_norm,
-            source: match coder.map(|coder| &coder.source) {
-                None => NO_CODES,
-                Some(Source::Dimensions(_)) => OF_DIMENSIONS,
-                Some(Source::Components(_)) => OF_COMPONENTS,
+            coding: match &index.codes.coding {
+                Coding::Full => FULL,
+                Coding::Mixed(Coder { source: Source::Dimensions(_), .. }) => OF_DIMENSIONS,
+                Coding::Mixed(Coder { source: Source::Components(_), .. }) => OF_COMPONENTS,
+                Coding::Bytes { .. } => BYTES,
+                Coding::Signs { .. } => SIGNS,
             },
             lines: coder.map_or(0, |coder| coder.lines),
             wide: coder.map_or(0, |coder| coder.wide),
@@ -186,11 +198,6 @@ impl Record {
 
     fn words(&self) -> [u64; Self::WORDS] {
         let place = |at: Option<usize>| at.unwrap_or(usize::MAX) as u64;
-        let storage = match self.storage {
-            Storage::Auto => AUTO,
-            Storage::Full => FULL,
-            Storage::Lines(lines) => lines as u64,
-        };
         let listed = [
             place(ELEMENTS.iter().position(|&name| name == self.element)),
             place(METRICS.iter().position(|&metric| metric == self.metric)),
@@ -200,12 +207,11 @@ impl Record {
             self.degree as u64,
             place(PADDINGS.iter().position(|&padding| padding == self.padding)),
             place(QUALITIES.iter().position(|&quality| quality == self.quality)),
-            storage,
-            self.seeds as u64,
+            u64::from(self.scanned),
             u64::from(self.scale.to_bits()),
             self.unit.to_bits(),
             self.largest_norm.to_bits(),
-            self.source,
+            self.coding,
             self.lines as u64,
             self.wide as u64,
             self.coded as u64,
@@ -235,16 +241,11 @@ impl Record {
             degree: size(next(), 4, 256, "the degree is out of range")?,
             padding: pick(&PADDINGS, next(), "the padding is none")?,
             quality: pick(&QUALITIES, next(), "the quality is none")?,
-            storage: match next() {
-                AUTO => Storage::Auto,
-                FULL => Storage::Full,
-                lines => Storage::Lines(size(lines, 1, 16, "the storage is none")?),
-            },
-            seeds: size(next(), 1, 1 << 20, "the number of seeds is out of range")?,
+            scanned: pick(&[false, true], next(), "there is a scan or none")?,
             scale: positive(f32_of(next())?)?,
             unit: positive(f64::from_bits(next()))?,
             largest_norm: finite(f64::from_bits(next()))?,
-            source: size(next(), 0, 2, "the source of codes is none")? as u64,
+            coding: size(next(), 0, 4, "the kind of codes is none")? as u64,
             lines: size(next(), 0, 16, "the lines of a code are out of range")?,
             wide: size(next(), 0, 16 * LINE, "the wide dimensions are out of range")?,
             coded: size(next(), 0, 32 * LINE, "the coded dimensions are out of range")?,
@@ -254,17 +255,22 @@ impl Record {
         if words.any(|word| word != 0) {
             return Err(damaged(PARAMS, "a reserved number is not 0"));
         }
-        record.metric.check(record.element)?;
+        if !record.metric.compares(record.element) {
+            return Err(damaged(PARAMS, "the metric does not compare the elements"));
+        }
+        if Intake::row_dim_of(record.dim, record.metric) > i8::MAX_DIM {
+            return Err(damaged(PARAMS, "the dimension is out of range"));
+        }
         let bytes = record.lines * LINE;
-        let fits = if record.source == NO_CODES {
-            (record.lines, record.wide, record.coded) == (0, 0, 0)
-        } else {
+        let fits = if matches!(record.coding, OF_DIMENSIONS | OF_COMPONENTS) {
             let coded = 1..=(record.wide + 2 * bytes.saturating_sub(record.wide));
             (1..=16).contains(&record.lines)
                 && record.wide.is_multiple_of(4)
                 && record.wide <= bytes
                 && coded.contains(&record.coded)
                 && record.inverse_step > 0.0
+        } else {
+            (record.lines, record.wide, record.coded) == (0, 0, 0)
         };
         if !fits {
             return Err(damaged(PARAMS, "the parameters of codes contradict each other"));
@@ -300,19 +306,26 @@ impl<T: Element> Hnsw<T> {
         write: impl FnOnce(&Writer<'_>) -> Result<R, layouts::container::ContainerError>,
     ) -> Result<R, Error> {
         let params = [Record::of(self).words()];
-        let coder = self.coder.as_ref();
-        let (dims, panels) = match coder.map(|coder| &coder.source) {
+        let (dims, panels) = match mixed(self).map(|coder| &coder.source) {
             None => (&[][..], &[][..]),
             Some(Source::Dimensions(dims)) => (dims.as_slice(), &[][..]),
             Some(Source::Components(rotation)) => (&[][..], &rotation.panels[..]),
         };
+        let offsets = match &self.codes.coding {
+            Coding::Full | Coding::Bytes { .. } => &[][..],
+            Coding::Mixed(coder) => &coder.offsets,
+            Coding::Signs { means } => means,
+        };
+        let scan = self.scan.as_ref();
         let writer = Writer::new(KIND, LAYOUT)
             .section(PARAMS, Placement::Plain, &params)
             .section(INTAKE_OFFSET, Placement::Plain, &self.intake.offset)
-            .section(CODER_OFFSET, Placement::Plain, coder.map_or(&[], |coder| &coder.offsets))
+            .section(CODER_OFFSET, Placement::Plain, offsets)
             .section(CODER_DIMS, Placement::Plain, dims)
             .section(CODER_PANELS, Placement::Plain, panels)
-            .section(CODES, Placement::Hot, &self.codes)
+            .section(SCAN_PANELS, Placement::Hot, scan.map_or(&[][..], |scan| &scan.panels))
+            .section(SCAN_NORMS, Placement::Plain, scan.map_or(&[][..], |scan| &scan.norms))
+            .section(CODES, Placement::Hot, &self.codes.data)
             .section(ADJACENCY, Placement::Hot, self.graph.as_slice())
             .section(VECTORS, Placement::Hot, self.vectors.as_slice())
             .section(INVERSE_NORMS, Placement::Plain, &self.inverse_norms)
@@ -373,9 +386,13 @@ impl<T: Element> Hnsw<T> {
         self.file.as_ref().map_or(Ok(()), |file| Ok(file.verify()?))
     }
 
-    /// What it was built by. Experimental parameters are not kept in files.
-    pub fn params(&self) -> &BuildParams {
-        &self.params
+    /// Parameters to build its like with: the storage is what was chosen. Experimental ones are not kept in files.
+    pub fn params(&self) -> BuildParams {
+        BuildParams::new()
+            .degree(self.graph.degree())
+            .quality(self.quality)
+            .storage(self.storage())
+            .seeds(self.seeds.ids.len().max(1))
     }
 
     fn read(file: Container) -> Result<Self, Error> {
@@ -384,9 +401,11 @@ impl<T: Element> Hnsw<T> {
             return Err(Error::Element { expected: T::NAME, found: record.element });
         }
         let intake = intake(&file, &record)?;
-        let coder = coder(&file, &record, intake.row_dim())?;
-        let code_bytes = coder.as_ref().map_or(0, Coder::bytes);
-        let codes = large::<u8>(&file, CODES, record.rows.checked_mul(code_bytes))?;
+        let coding = coding(&file, &record, intake.row_dim())?;
+        let data = large::<u8>(&file, CODES, record.rows.checked_mul(coding.stride()))?;
+        coding.rows(&data)?;
+        let codes = Codes { coding, data };
+        let scan = scan(&file, &record, intake.row_dim())?;
         let graph = Adjacency::from_storage(
             Memory::from(file.section::<u32>(ADJACENCY)?),
             record.rows,
@@ -420,23 +439,17 @@ impl<T: Element> Hnsw<T> {
         if seeds.is_empty() != (record.rows == 0) {
             return Err(damaged(SEEDS, "there is none to begin from"));
         }
-        let seeds = Seeds::new(Memory::from(seeds), coder.as_ref(), &codes)?;
-        let params = BuildParams::new()
-            .degree(record.degree)
-            .quality(record.quality)
-            .storage(record.storage)
-            .seeds(record.seeds);
         Ok(Self {
             kernels: Kernels::active()?,
             intake,
-            coder,
             codes,
+            scan,
             graph,
             vectors,
             inverse_norms,
             labels,
-            seeds,
-            params,
+            seeds: Seeds { ids: Memory::from(seeds) },
+            quality: record.quality,
             file: Some(file),
         })
     }
@@ -454,22 +467,25 @@ fn intake(file: &Container, record: &Record) -> Result<Intake, Error> {
     })
 }
 
-fn coder(file: &Container, record: &Record, row_dim: usize) -> Result<Option<Coder>, Error> {
-    let offsets = floats(file, CODER_OFFSET, record.coded)?;
+fn coding(file: &Container, record: &Record, row_dim: usize) -> Result<Coding, Error> {
+    let means = record.coding == SIGNS;
+    let offsets = floats(file, CODER_OFFSET, if means { row_dim } else { record.coded })?;
     let dims = file.section::<u32>(CODER_DIMS)?;
     let panels = file.section::<i8>(CODER_PANELS)?;
-    let of_dimensions = record.source == OF_DIMENSIONS;
+    let of_dimensions = record.coding == OF_DIMENSIONS;
     if dims.len() != if of_dimensions { record.coded } else { 0 } {
         return Err(damaged(CODER_DIMS, "their number is not that of coded dimensions"));
     }
     if dims.iter().any(|&dim| dim as usize >= row_dim) {
         return Err(damaged(CODER_DIMS, "one is not below the dimension"));
     }
-    if record.source != OF_COMPONENTS && !panels.is_empty() {
+    if record.coding != OF_COMPONENTS && !panels.is_empty() {
         return Err(damaged(CODER_PANELS, "there is a rotation that nothing uses"));
     }
-    let source = match record.source {
-        NO_CODES => return Ok(None),
+    let source = match record.coding {
+        FULL => return Ok(Coding::Full),
+        BYTES => return Ok(Coding::Bytes { dim: row_dim }),
+        SIGNS => return Ok(Coding::Signs { means: offsets }),
         OF_DIMENSIONS => {
             let mut copy = Vec::new();
             copy.try_reserve_exact(dims.len())
@@ -490,7 +506,7 @@ fn coder(file: &Container, record: &Record, row_dim: usize) -> Result<Option<Cod
             })
         }
     };
-    Ok(Some(Coder {
+    Ok(Coding::Mixed(Coder {
         source,
         lines: record.lines,
         wide: record.wide,
@@ -498,6 +514,25 @@ fn coder(file: &Container, record: &Record, row_dim: usize) -> Result<Option<Cod
         inverse_step: record.inverse_step,
         loss: record.loss,
     }))
+}
+
+fn scan(file: &Container, record: &Record, row_dim: usize) -> Result<Option<Scan>, Error> {
+    let len = if record.scanned { record.rows.next_multiple_of(PANEL_ROWS) } else { 0 };
+    let norms = large::<i32>(file, SCAN_NORMS, Some(len))?;
+    let panels = large::<i8>(file, SCAN_PANELS, len.checked_mul(row_dim.next_multiple_of(4)))?;
+    let rows = Panels::new(&panels, row_dim).map_err(|error| file.invalid(SCAN_PANELS, error.into()))?.rows();
+    if rows != len {
+        return Err(damaged(SCAN_PANELS, "it is not of as many rows"));
+    }
+    Ok(record.scanned.then_some(Scan { panels, norms, dim: row_dim, rows: record.rows }))
+}
+
+/// The coder of an index that walks by mixed codes.
+fn mixed<T: Element>(index: &Hnsw<T>) -> Option<&Coder> {
+    match &index.codes.coding {
+        Coding::Mixed(coder) => Some(coder),
+        _ => None,
+    }
 }
 
 /// A section of `len` elements that need not be read now.

@@ -150,14 +150,19 @@ impl Intake {
     }
 
     /// A query in the same space.
-    fn flatten_query<T: Element>(&self, row: &[T], flat: &mut [f32]) {
-        if self.metric != Metric::InnerProduct {
-            return self.flatten(row, flat);
-        }
-        // Its length does not change an order by inner product, so it is given that of the base.
-        scaled(row, self.largest_norm.sqrt() * self.unit * inverse(norm_squared(row)), flat);
-        if let Some(last) = flat.get_mut(self.dim) {
-            *last = 0.0;
+    fn flatten_query<T: Element>(&self, row: &[T], inverse_norm: f32, flat: &mut [f32]) {
+        let factor = f64::from(inverse_norm);
+        match self.metric {
+            Metric::L2 | Metric::Hamming => self.flatten(row, flat),
+            Metric::Cosine if COMFORTABLE.contains(&factor) => scaled(row, factor, flat),
+            Metric::Cosine => self.flatten(row, flat),
+            // Its length does not change an order by inner product, so it is given that of the base.
+            Metric::InnerProduct => {
+                scaled(row, self.largest_norm.sqrt() * self.unit * inverse(norm_squared(row)), flat);
+                if let Some(last) = flat.get_mut(self.dim) {
+                    *last = 0.0;
+                }
+            }
         }
     }
 
@@ -173,10 +178,23 @@ impl Intake {
         self.round(flat, out);
     }
 
-    /// A query as integers.
-    pub(crate) fn query<T: Element>(&self, row: &[T], flat: &mut [f32], out: &mut [i8]) {
-        self.flatten_query(row, flat);
+    /// A base row as centred numbers.
+    pub(crate) fn flat_row<T: Element>(&self, row: &[T], flat: &mut [f32]) {
+        self.flatten(row, flat);
+        self.centre(flat);
+    }
+
+    /// A query as centred numbers and as integers, given its inverse length.
+    pub(crate) fn query<T: Element>(&self, row: &[T], inverse_norm: f32, flat: &mut [f32], out: &mut [i8]) {
+        self.flatten_query(row, inverse_norm, flat);
         self.round(flat, out);
+        self.centre(flat);
+    }
+
+    fn centre(&self, flat: &mut [f32]) {
+        for (x, offset) in flat.iter_mut().zip(&self.offset) {
+            *x -= offset;
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod beam;
 mod build;
+mod bytes;
 mod code;
+mod codes;
 mod error;
 mod file;
 mod graph;
@@ -15,9 +17,12 @@ mod metric;
 mod parallel;
 mod params;
 mod pool;
+mod progress;
 mod rotation;
+mod scan;
 mod search;
 mod seeds;
+mod signs;
 mod view;
 mod visited;
 
@@ -27,4 +32,5 @@ pub use index::Hnsw;
 pub use layouts::Neighbor;
 pub use metric::Metric;
 pub use params::{BuildParams, Quality, SearchParams, Storage};
+pub use progress::Progress;
 pub use search::Searcher;

@@ -1,6 +1,5 @@
 //! How vectors are compared, and the exact distance of a query to one of them.
 
-use layouts::Neighbor;
 use simd_kernels::{Distance, Element, Kernels, Measure, Rows};
 
 use crate::Error;
@@ -23,6 +22,22 @@ impl Metric {
     /// Every metric.
     pub const ALL: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::Hamming];
 
+    /// Whether vectors of `T` are compared by it.
+    pub(crate) fn expect<T: Element>(self) -> Result<(), Error> {
+        if self.compares(T::NAME) {
+            Ok(())
+        } else {
+            Err(Error::Metric { metric: self.name(), element: T::NAME })
+        }
+    }
+
+    pub(crate) fn compares(self, element: &str) -> bool {
+        match self {
+            Metric::Hamming => element == "u8",
+            _ => element != "f64",
+        }
+    }
+
     /// The name used in files and messages.
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,16 +46,6 @@ impl Metric {
             Metric::Cosine => "cosine",
             Metric::Hamming => "hamming",
         }
-    }
-}
-
-impl Metric {
-    /// Refuses element types that the metric does not compare.
-    pub(crate) fn check(self, element: &'static str) -> Result<(), Error> {
-        if self == Metric::Hamming && element != "u8" {
-            return Err(Error::Metric { metric: self.name(), element });
-        }
-        Ok(())
     }
 }
 
@@ -166,9 +171,4 @@ pub(crate) fn sortable(x: f32) -> i32 {
 /// Vectors of `u8` as bytes; of other types, never asked for, their memory.
 fn bytes<T: Element>(vector: &[T]) -> &[u8] {
     bytemuck::cast_slice(vector)
-}
-
-/// Results in their final order.
-pub(crate) fn order(results: &mut [Neighbor<f32>]) {
-    results.sort_unstable();
 }

@@ -1,6 +1,8 @@
 //! What a caller can ask of a build and of a search.
 
-use crate::Error;
+use crate::error::Error;
+use crate::metric::Metric;
+use crate::scan::SCAN_BYTES;
 
 /// How a search walks the graph: by what codes, and hence at what cost in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,6 +15,10 @@ pub enum Storage {
     Full,
     /// Codes of so many cache lines of 64 bytes, 1 to 16, mixed of 7-bit and 4-bit dimensions on one step.
     Lines(usize),
+    /// One byte a dimension, scaled per vector.
+    Bytes,
+    /// One bit a dimension after a random rotation: least memory, and a wide beam to make up for it.
+    Bits,
 }
 
 /// How much work a build puts into its graph.
@@ -54,6 +60,8 @@ pub(crate) struct Tune {
     pub(crate) ef_construction: usize,
     pub(crate) prune_width: usize,
     pub(crate) alphas: [f32; 2],
+    /// Integer rows of so many bytes are scanned.
+    pub(crate) scan_bytes: usize,
 }
 
 impl Default for BuildParams {
@@ -72,13 +80,14 @@ impl BuildParams {
             seeds: 256,
             tune: Tune {
                 candidates: 64,
-                leaf_keep: 48,
-                leaf: 1024,
-                rounds: 4,
+                leaf_keep: 24,
+                leaf: 512,
+                rounds: 3,
                 passes: 1,
                 ef_construction: 64,
                 prune_width: 96,
                 alphas: [1.0, 1.2],
+                scan_bytes: SCAN_BYTES,
             },
         }
     }
@@ -95,9 +104,9 @@ impl BuildParams {
     pub fn quality(mut self, quality: Quality) -> Self {
         self.quality = quality;
         match quality {
-            Quality::Fast => (self.tune.passes, self.tune.rounds) = (0, 6),
-            Quality::Balanced => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (1, 4, 64),
-            Quality::Max => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (2, 4, 128),
+            Quality::Fast => (self.tune.passes, self.tune.rounds) = (0, 5),
+            Quality::Balanced => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (1, 3, 64),
+            Quality::Max => (self.tune.passes, self.tune.rounds, self.tune.ef_construction) = (2, 3, 128),
         }
         self
     }
@@ -129,6 +138,7 @@ impl BuildParams {
             "passes" => self.tune.passes = size,
             "ef_construction" => self.tune.ef_construction = size,
             "prune_width" => self.tune.prune_width = size,
+            "scan_bytes" => self.tune.scan_bytes = size,
             "alpha" => self.tune.alphas[1] = value as f32,
             "alpha0" => self.tune.alphas[0] = value as f32,
             _ => {}
@@ -136,7 +146,7 @@ impl BuildParams {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self, metric: Metric) -> Result<(), Error> {
         let within = |argument, value: usize, low, high, expected| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -148,6 +158,10 @@ impl BuildParams {
         within("seeds", self.seeds, 1, 1 << 20, "1 to 1,048,576")?;
         if let Storage::Lines(lines) = self.storage {
             within("storage lines", lines, 1, 16, "1 to 16")?;
+        }
+        if metric == Metric::Hamming && !matches!(self.storage, Storage::Auto | Storage::Full) {
+            let value = format!("{:?}", self.storage);
+            return Err(Error::Parameter { argument: "storage", value, expected: "Auto or Full for bits" });
         }
         Ok(())
     }

@@ -29,8 +29,8 @@ fn hashes() -> Vec<String> {
         hash::<f32>(160, Metric::Cosine, new().storage(Storage::Lines(1)).quality(Quality::Fast)),
         hash::<i8>(20, Metric::InnerProduct, new().storage(Storage::Lines(2)).quality(Quality::Fast)),
         hash::<u8>(12, Metric::Hamming, new().quality(Quality::Fast)),
-        hash::<f16>(30, Metric::InnerProduct, new().storage(Storage::Full).quality(Quality::Fast)),
-        hash::<bf16>(40, Metric::L2, new().quality(Quality::Fast)),
+        hash::<f16>(30, Metric::InnerProduct, new().storage(Storage::Bytes).quality(Quality::Fast)),
+        hash::<bf16>(40, Metric::L2, new().storage(Storage::Bits).quality(Quality::Fast)),
     ]
 }
 

@@ -15,7 +15,9 @@ use simd_kernels::{Element, bf16, f16};
 const DIM: usize = 30;
 
 fn index<T: Element>(metric: Metric, params: &BuildParams) -> (Hnsw<T>, Vec<T>) {
-    let data: Vec<T> = elements(&clustered(300, DIM, 1));
+    let mut data: Vec<T> = elements(&clustered(300, DIM, 1));
+    // Equal rows are one node of the graph.
+    data.copy_within(0..20 * DIM, 50 * DIM);
     (build(&data, DIM, metric, params), data)
 }
 
@@ -50,29 +52,23 @@ fn round_trip<T: Element>(metric: Metric, params: &BuildParams, folder: &Path) {
     let found = describe(&path).unwrap();
     assert_eq!((found.element, found.metric, found.dim, found.len), (T::NAME, metric, DIM, 300), "{what}");
     assert_eq!((found.degree, found.file_bytes), (24, bytes.len()), "{what}");
-    let expected = if built.params() == &params.clone().storage(Storage::Auto) { None } else { Some(params) };
-    if let Some(params) = expected {
-        assert!(
-            format!("{params:?}").contains(&format!("storage: {:?}", found.storage)),
-            "{what}: {found:?}"
-        );
-    }
+    assert_eq!(found.storage, built.storage(), "{what}");
 }
 
 #[test]
 fn of_every_element_type_metric_and_storage() {
     let folder = tempfile::tempdir().unwrap();
     let new = || BuildParams::new().degree(24).quality(Quality::Fast).seeds(64);
-    for params in [new(), new().storage(Storage::Full), new().storage(Storage::Lines(2))] {
+    let storages = [Storage::Auto, Storage::Full, Storage::Lines(2), Storage::Bytes, Storage::Bits];
+    for params in storages.map(|storage| new().storage(storage).experiment("scan_bytes", 0.0)) {
         for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
             round_trip::<f32>(metric, &params, folder.path());
             round_trip::<i8>(metric, &params, folder.path());
         }
-        round_trip::<u8>(Metric::Hamming, &params, folder.path());
     }
+    round_trip::<u8>(Metric::Hamming, &new(), folder.path());
     round_trip::<f16>(Metric::Cosine, &new(), folder.path());
     round_trip::<bf16>(Metric::L2, &new(), folder.path());
-    round_trip::<f64>(Metric::InnerProduct, &new(), folder.path());
     round_trip::<u8>(Metric::L2, &new().quality(Quality::Max), folder.path());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "temporary files are left");
 }
@@ -80,7 +76,12 @@ fn of_every_element_type_metric_and_storage() {
 #[test]
 fn rotations_survive() {
     let data: Vec<f32> = elements(&clustered(300, 200, 1));
-    let built = build(&data, 200, Metric::L2, &BuildParams::new().storage(Storage::Lines(1)));
+    let built = build(
+        &data,
+        200,
+        Metric::L2,
+        &BuildParams::new().storage(Storage::Lines(1)).experiment("scan_bytes", 0.0),
+    );
     let bytes = built.to_bytes().unwrap();
     let opened = Hnsw::<f32>::from_bytes(bytes.try_clone().unwrap()).unwrap();
     for query in data.chunks_exact(200).step_by(17) {

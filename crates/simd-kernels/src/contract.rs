@@ -258,10 +258,10 @@ const CODES_U4: &[Body] = &[
 ];
 
 const CODES_MIXED: &[Body] = &[
-    baseline(1.5, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
-    body(Tier::Avx2, 4.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
-    body(Tier::Avx512, 6.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
-    body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512), need(&["vpsllvd"], 512)]),
+    baseline(2.0, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 8.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 10.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 10.0, &[need(&["vpdpbusd"], 512), need(&["vpsllvd"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["smull", "smlal"], 128), need(&["mls"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128), need(&["mls"], 128)]),
 ];

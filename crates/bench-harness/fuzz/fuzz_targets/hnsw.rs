@@ -17,6 +17,8 @@ fn sample<T: Element>(rows: usize, dim: usize, metric: Metric, storage: Storage)
     let element = |at: usize| T::from_f64(((at / dim * 37 + 11) % 101 * (at % dim * 13 % 7 + 1) % 127) as f64 + 1.0);
     let data: Vec<T> = (0..rows * dim).map(element).collect();
     let params = BuildParams::new().degree(4).seeds(4).quality(Quality::Fast).storage(storage);
+    // The last is scanned, the others are walked.
+    let params = if storage == Storage::Auto { params } else { params.experiment("scan_bytes", 0.0) };
     let index = Hnsw::build(Rows::new(&data, dim).unwrap(), metric, &params).unwrap();
     index.to_bytes().unwrap().to_vec()
 }
@@ -27,8 +29,11 @@ fn samples() -> &'static [Vec<u8>] {
         vec![
             sample::<f32>(30, 150, Metric::L2, Storage::Lines(1)),
             sample::<f32>(30, 3, Metric::Cosine, Storage::Full),
-            sample::<u8>(30, 3, Metric::Hamming, Storage::Lines(1)),
+            sample::<u8>(30, 3, Metric::Hamming, Storage::Full),
             sample::<i8>(30, 9, Metric::InnerProduct, Storage::Lines(2)),
+            sample::<f32>(30, 9, Metric::L2, Storage::Bytes),
+            sample::<i8>(30, 9, Metric::Cosine, Storage::Bits),
+            sample::<u8>(30, 9, Metric::L2, Storage::Auto),
         ]
     })
 }

@@ -20,15 +20,17 @@ pub(super) fn section(run: &Run) -> String {
     let all = groups(run);
     for group in all.chunk_by(|a, b| a.dataset == b.dataset).filter_map(|pair| pair.first()) {
         body.push_str("<div class=\"pair\">\n");
+        let note = group.note();
+        let group = &group.representatives();
         let build = |record: &Record| record.build_s.map(|seconds| seconds.max(1e-6));
         body.push_str(&figure(
             &plot(group, build, "seconds to build"),
-            &format!("{}, {}: build time.", group.dataset, group.mode),
+            &format!("{}, {}: build time.{note}", group.dataset, group.mode),
         ));
         let memory = |record: &Record| record.index_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20));
         body.push_str(&figure(
             &plot(group, memory, "MiB in memory, vectors included"),
-            &format!("{}, {}: memory.", group.dataset, group.mode),
+            &format!("{}, {}: memory.{note}", group.dataset, group.mode),
         ));
         body.push_str("</div>\n");
     }

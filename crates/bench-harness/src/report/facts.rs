@@ -2,15 +2,13 @@
 
 use std::fmt::Write;
 
-use super::series::{full_name, groups};
+use super::series::{COMMON_RECALL, full_name, groups};
 use super::svg::escape;
 use crate::number::{grouped, short};
+use crate::peers::standing::Standing;
 use crate::record::Record;
 use crate::run::Run;
 use crate::table::{dash, micros, number, share};
-
-/// Recall by id that an index must have to be named in the headline.
-const GOOD_RECALL: f64 = 0.95;
 
 /// Title and the figures that matter most.
 pub(super) fn headline(run: &Run) -> String {
@@ -19,9 +17,13 @@ pub(super) fn headline(run: &Run) -> String {
     let on = if datasets.is_empty() { String::new() } else { format!(" · {}", datasets.join(", ")) };
     let lead = format!("{} · {} · commit {}{on}", run.machine.date, run.machine.cpu, run.machine.commit);
     let _ = writeln!(text, "<p class=\"lead\">{}</p>\n<div class=\"cards\">", escape(&lead));
+    for standing in crate::peers::standing::standings(&run.records).iter().filter(|s| s.mode == "single") {
+        beside(&mut text, standing);
+    }
     for mode in ["single", "batch"] {
-        let of_mode = |record: &&Record| record.suite != "kernels" && record.mode == mode;
-        let good = |record: &&Record| record.recall_id.is_some_and(|recall| recall >= GOOD_RECALL);
+        let of_mode =
+            |record: &&Record| record.suite != "kernels" && record.peer.is_none() && record.mode == mode;
+        let good = |record: &&Record| record.recall_id.is_some_and(|recall| recall >= COMMON_RECALL);
         let fastest = |records: &mut dyn Iterator<Item = &Record>| -> Option<Record> {
             records.max_by(|a, b| a.qps.total_cmp(&b.qps)).cloned()
         };
@@ -51,6 +53,17 @@ pub(super) fn headline(run: &Run) -> String {
     }
     text.push_str("</div>\n</header>\n");
     text
+}
+
+/// The best of ours over the best peer, at the recall that most users want.
+fn beside(text: &mut String, standing: &Standing<'_>) {
+    let ours = standing.rows.iter().filter(|row| !row.is_peer());
+    let ratios = ours.filter_map(|row| Some((row, standing.ratio(row, COMMON_RECALL)?)));
+    if let Some((row, ratio)) = ratios.max_by(|a, b| a.1.median.total_cmp(&b.1.median)) {
+        let figure = format!("{}x {}", short(ratio.median), ratio.peer.trim_start_matches("peer:"));
+        let what = format!("our speed over the best peer, single, recall {COMMON_RECALL}");
+        card(text, &figure, &what, (&row.name, standing.dataset));
+    }
 }
 
 fn card(text: &mut String, figure: &str, what: &str, (who, place): (&str, &str)) {

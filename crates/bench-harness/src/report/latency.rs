@@ -16,12 +16,16 @@ const AREA: Area = Area { left: 58.0, top: 14.0, right: 770.0, bottom: 270.0 };
 /// The section, or nothing without latencies.
 pub(super) fn section(run: &Run) -> String {
     let mut body = String::new();
-    for group in groups(run) {
+    for all in groups(run) {
+        let group = all.representatives();
         let drawn: Vec<&Record> =
             group.records.iter().copied().filter(|r| !r.latency_us.is_empty()).collect();
         if !drawn.is_empty() {
-            let caption =
-                format!("{}: latency of single queries in the best run, logarithmic.", group.dataset);
+            let caption = format!(
+                "{}: latency of single queries in the best run, logarithmic.{}",
+                group.dataset,
+                all.note()
+            );
             body.push_str(&figure(&plot(&group, &drawn), &caption));
         }
     }

@@ -3,8 +3,9 @@
 use super::figure;
 use super::plot::{Area, frame};
 use super::scale::{Scale, Spacing};
-use super::series::{Group, colour, full_name, groups, mark, name};
+use super::series::{Group, colour, full_name, groups, mark};
 use super::svg::{Anchor, Mark, Svg, spread};
+use crate::peers::standing::{self, curve_name};
 use crate::record::Record;
 use crate::run::Run;
 
@@ -38,7 +39,8 @@ pub(super) fn section(run: &Run) -> String {
         "Speed against recall",
         "Up and to the right is better. The recall axis is a logit: 0.9, 0.99 and 0.999 are equally hard steps. An \
          index that found every neighbour stands in the lane \"1\", beyond the axis, where no approximate index can \
-         be placed. The dotted line joins what nothing else beats in both.",
+         be placed. The dotted line joins what nothing else beats in both; a curve joins the settings of one index, \
+         solid for ours, dashed for other libraries.",
         &body,
     )
 }
@@ -75,10 +77,32 @@ fn plot(group: &Group<'_>) -> String {
         .collect();
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     svg.polyline("front", &front);
-    let wanted: Vec<f64> = points.iter().map(|&(_, _, y)| y).collect();
+    let curves = group.curves();
+    for curve in curves.iter().filter(|curve| curve.len() > 1) {
+        let of_curve =
+            curve.iter().filter_map(|record| Some((record.recall_id?, record.qps))).collect::<Vec<_>>();
+        let line: Vec<_> =
+            standing::front(&of_curve).iter().map(|&(r, qps)| (place(&x, r), y.at(qps))).collect();
+        let theirs = if curve.iter().any(|record| record.peer.is_some()) { " theirs" } else { "" };
+        svg.polyline(
+            &format!("curve {}{theirs}", curve.first().map_or("other", |record| colour(record))),
+            &line,
+        );
+    }
+    // One label a curve, at the end with the highest recall.
+    let ends: Vec<(&Record, f64, f64)> = curves
+        .iter()
+        .filter_map(|curve| {
+            let of_curve =
+                points.iter().filter(|(record, ..)| curve.iter().any(|r| std::ptr::eq(*r, *record)));
+            of_curve.max_by(|a, b| a.1.total_cmp(&b.1)).copied()
+        })
+        .collect();
+    let wanted: Vec<f64> = ends.iter().map(|&(_, _, y)| y).collect();
     let labels = spread(&wanted, 16.0, AREA.top, AREA.bottom);
-    for (&(record, x, y), label) in points.iter().zip(labels) {
-        let text = if points.len() > 12 { name(record) } else { full_name(record) };
+    for (&(record, x, y), label) in ends.iter().zip(labels) {
+        let alone = curves.iter().any(|c| c.len() == 1 && c.iter().any(|r| std::ptr::eq(*r, record)));
+        let text = if alone && ends.len() <= 12 { full_name(record) } else { curve_name(record) };
         svg.line("leader", (x + 7.0, y), (EXACT.1 + 6.0, label));
         svg.text("", (EXACT.1 + 10.0, label + 4.0), Anchor::Start, &text);
     }

@@ -1,5 +1,6 @@
 //! What is drawn together: records of indexes grouped by data set and mode, and how each is named and coloured.
 
+use crate::peers::standing::same_curve;
 use crate::record::Record;
 use crate::run::Run;
 
@@ -30,24 +31,76 @@ pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
     groups
 }
 
-/// What tells a record from the others of its group: index, peer and element type; parameters apart.
-pub(super) fn name(record: &Record) -> String {
-    match &record.peer {
-        Some(peer) => format!("{peer} {} {}", record.index, record.dtype),
-        None => format!("{} {}", record.index, record.dtype),
+/// Recall that a curve is represented at where one figure must do.
+pub(super) const COMMON_RECALL: f64 = 0.95;
+
+impl<'a> Group<'a> {
+    /// The records by curve: those of one index, which differ in search parameters only.
+    pub(super) fn curves(&self) -> Vec<Vec<&'a Record>> {
+        let mut curves: Vec<Vec<&Record>> = Vec::new();
+        for &record in &self.records {
+            match curves.iter_mut().find(|curve| curve.first().is_some_and(|first| same_curve(first, record)))
+            {
+                Some(curve) => curve.push(record),
+                None => curves.push(vec![record]),
+            }
+        }
+        curves
+    }
+
+    /// The group with one record a curve: the fastest that reaches [`COMMON_RECALL`], or else the one that finds
+    /// most.
+    pub(super) fn representatives(&self) -> Group<'a> {
+        let recall = |record: &Record| record.recall_id.unwrap_or(1.0);
+        let one = |curve: Vec<&'a Record>| {
+            let good = curve.iter().filter(|record| recall(record) >= COMMON_RECALL);
+            let fastest = good.max_by(|a, b| a.qps.total_cmp(&b.qps));
+            fastest.or_else(|| curve.iter().max_by(|a, b| recall(a).total_cmp(&recall(b)))).copied()
+        };
+        let records = self.curves().into_iter().filter_map(one).collect();
+        Group { dataset: self.dataset, mode: self.mode, records }
+    }
+
+    /// What to say where each curve has one mark only, or nothing where no curve has more.
+    pub(super) fn note(&self) -> &'static str {
+        match self.curves().iter().any(|curve| curve.len() > 1) {
+            true => " Of every index the fastest setting with recall 0.95 or more.",
+            false => "",
+        }
     }
 }
 
-/// As [`name`], with the parameters where there are any.
+/// What tells a record from the others of its group: index and element type; parameters apart.
+pub(super) fn name(record: &Record) -> String {
+    format!("{} {}", record.index, record.dtype)
+}
+
+/// As [`name`], with the parameters where there are any; of peers, whose build is the same all over the page, only
+/// those of the search.
 pub(super) fn full_name(record: &Record) -> String {
-    match record.params.as_str() {
+    let search = record.params.strip_prefix(record.build.as_str()).unwrap_or(&record.params).trim_start();
+    match if record.peer.is_some() { search } else { &record.params } {
         "-" | "" => name(record),
         params => format!("{} {params}", name(record)),
     }
 }
 
-/// The colour of an element type, as a class of the page.
+/// The colour of an element type or of a peer, as a class of the page. The same peer has the same colour on every
+/// page.
 pub(super) fn colour(record: &Record) -> &'static str {
+    if record.peer.is_some() {
+        return match record.index.trim_start_matches("peer:").split(':').next().unwrap_or_default() {
+            "glass" => "peer0",
+            "hnswlib" => "peer1",
+            "faiss-hnsw" => "peer2",
+            "usearch-f32" => "peer3",
+            "usearch-i8" => "peer4",
+            "scann" => "peer5",
+            "faiss-ivfpq-fastscan" => "peer6",
+            "faiss-ivf-rabitq-fastscan" => "peer7",
+            _ => "other",
+        };
+    }
     match record.dtype.as_str() {
         "f32" => "f32",
         "f64" => "f64",

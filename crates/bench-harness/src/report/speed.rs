@@ -24,7 +24,8 @@ pub(super) fn section(run: &Run) -> String {
         }
         body.push_str("<div class=\"pair\">\n");
         for group in pair {
-            body.push_str(&figure(&bars(group), &caption(group)));
+            let caption = format!("{}{}", caption(group), group.note());
+            body.push_str(&figure(&bars(&group.representatives()), &caption));
         }
         body.push_str("</div>\n");
     }

@@ -2,12 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "every test uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use hnsw::{BuildParams, Hnsw, Metric, Neighbor, SearchParams, Searcher};
+use hnsw::{BuildParams, Hnsw, Metric, Neighbor, Quality, SearchParams, Searcher, Storage};
 use simd_kernels::{Element, Rows};
-
-/// Whether a build makes every row reachable from the seeds. Until it does, a beam that holds every row finds nearly
-/// all of them, and of many equal rows only some.
-pub const ALL_REACHABLE: bool = false;
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
@@ -60,6 +56,24 @@ pub fn elements<T: Element>(data: &[f64]) -> Vec<T> {
             _ => T::from_f64(*x),
         })
         .collect()
+}
+
+/// Walks the graph where a set is small enough to be scanned.
+pub fn walked() -> BuildParams {
+    BuildParams::new().experiment("scan_bytes", 0.0)
+}
+
+/// Whether a search that is no wider than usual finds nearly everything by such codes.
+pub fn is_faithful(storage: Storage) -> bool {
+    storage != Storage::Bits
+}
+
+/// What a metric can walk by, and one that is scanned.
+pub fn modes(metric: Metric) -> Vec<(BuildParams, bool)> {
+    let all = [Storage::Auto, Storage::Full, Storage::Lines(1), Storage::Bytes, Storage::Bits];
+    let count = if metric == Metric::Hamming { 2 } else { all.len() };
+    let walked = all[..count].iter().map(|&storage| (walked().storage(storage), is_faithful(storage)));
+    walked.chain([(BuildParams::new().quality(Quality::Fast), true)]).collect()
 }
 
 pub fn build<T: Element>(data: &[T], dim: usize, metric: Metric, params: &BuildParams) -> Hnsw<T> {

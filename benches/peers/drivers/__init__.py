@@ -1,0 +1,1 @@
+"""One driver class a peer: how its public Python interface is called."""
