@@ -96,8 +96,11 @@ pub(crate) fn build<T: Element>(
     let graph = graph(points, &seeds, params, &mut stages)?;
     stages.begin("encoding")?;
     let coding = storage::choose(points, &graph, &seeds, metric, params)?;
-    let codes =
-        Codes { data: Memory::from(coding.encode(integers, vectors, &order, &intake, kernels)?), coding };
+    // The vector that each row stands for: `order` counts groups.
+    let first_of = |&group: &u32| groups.first.get(group as usize).copied().unwrap_or(0);
+    let sources: Vec<u32> = order.iter().map(first_of).collect();
+    let data = Memory::from(coding.encode(integers, vectors, &sources, &intake, kernels)?);
+    let codes = Codes { data, coding };
     let scan = match metric {
         Metric::Hamming => None,
         _ if integers.len() * integers.dim() > tune.scan_bytes => None,
