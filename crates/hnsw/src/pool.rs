@@ -80,3 +80,26 @@ impl Pool {
         self.keys[..self.len].iter().map(|&key| (score(key), id(key)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_sorted_bounded_and_expanded_once() {
+        let mut pool = Pool::default();
+        pool.reset(3);
+        for (score, id) in [(5, 1), (-7, 2), (5, 0), (9, 4), (i32::MIN, 3)] {
+            pool.insert(score, id);
+        }
+        assert!(pool.iter().eq([(i32::MIN, 3), (-7, 2), (5, 0)]));
+        assert_eq!((pool.threshold(), pool.peek()), (5, Some(3)));
+        assert_eq!(pool.next(), Some((i32::MIN, 3)));
+        assert_eq!(pool.next(), Some((-7, 2)));
+        pool.insert(-8, 7);
+        assert_eq!(pool.peek(), Some(7));
+        assert_eq!((pool.next(), pool.next()), (Some((-8, 7)), None));
+        pool.reset(1);
+        assert_eq!((pool.next(), pool.threshold()), (None, i32::MAX));
+    }
+}

@@ -37,7 +37,7 @@ impl<T: Element> View<'_, T> {
         to.inverse_norm = self.intake.check(query, "query")?;
         if self.codes.is_some() {
             self.integers(query, to);
-            to.code.set(self.coding, &to.integers, &to.flat, self.kernels)?;
+            to.code.set(self.coding, self.intake.metric, (&to.integers, &to.flat), self.kernels)?;
         }
         Ok(())
     }

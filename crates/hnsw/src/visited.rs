@@ -46,3 +46,22 @@ impl Visited {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_new_once_a_query() {
+        let mut visited = Visited::default();
+        let mut new = [0; 8];
+        for _ in 0..3 {
+            visited.reset(100);
+            assert_eq!(visited.mark(&[3, 99, 3, 64, u32::MAX, 5], &mut new), 3);
+            assert_eq!(new[..3], [3, 99, 64]);
+            assert_eq!(visited.mark(&[64, 5], &mut new), 1);
+        }
+        visited.reset(4);
+        assert_eq!(visited.mark(&[3, 99], &mut new), 1);
+    }
+}

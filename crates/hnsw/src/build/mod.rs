@@ -95,11 +95,12 @@ pub(crate) fn build<T: Element>(
     let seeds = draw(integers.len(), params.seeds);
     let graph = graph(points, &seeds, params, &mut stages)?;
     stages.begin("encoding")?;
-    let coding = storage::choose(points, &graph, &seeds, metric, params)?;
+    let coding = storage::choose(points, &graph, &seeds, &intake, params)?;
     let codes =
         Codes { data: Memory::from(coding.encode(integers, vectors, &order, &intake, kernels)?), coding };
     let scan = match metric {
         Metric::Hamming => None,
+        Metric::InnerProduct if !intake.is_like_cosine() => None,
         _ if integers.len() * integers.dim() > SCAN_BYTES => None,
         _ => Some(Scan::new(integers, &norms)?),
     };
