@@ -12,7 +12,7 @@ use crate::metric::{Exact, Metric};
 use crate::parallel;
 use crate::params::{BuildParams, SearchParams, Storage};
 use crate::rotation::Moments;
-use crate::search::{Searcher, knn};
+use crate::search::{Parts, Searcher, knn};
 use crate::seeds::{Seeds, draw};
 use crate::view::{View, Walk};
 
@@ -136,6 +136,11 @@ impl<T: Element> Hnsw<T> {
             kernels: self.kernels,
         };
         Ok(View { intake: &self.intake, walk, exact, kernels: self.kernels })
+    }
+
+    /// What every search of this index looks at.
+    pub(crate) fn parts(&self) -> Result<Parts<'_, T, Adjacency<Memory<u32>>>, Error> {
+        Ok(Parts { view: self.view()?, graph: &self.graph, seeds: &self.seeds, labels: &self.labels })
     }
 
     pub fn memory_bytes(&self) -> usize {

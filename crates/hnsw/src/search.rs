@@ -1,11 +1,14 @@
 //! A query from end to end: make it ready, pick where to begin, walk, and measure exactly what was walked over.
 
+use std::cmp::Reverse;
+
 use layouts::{Neighbor, TopK};
 use simd_kernels::Element;
 
 use crate::Error;
 use crate::beam::{Beam, Scorer};
 use crate::graph::Graph;
+use crate::horizon::Horizon;
 use crate::labels::Labels;
 use crate::params::SearchParams;
 use crate::seeds::Seeds;
@@ -19,6 +22,10 @@ pub struct Searcher<T: Element> {
     pub(crate) scores: Vec<i32>,
     pub(crate) starts: Vec<(i32, u32)>,
     pub(crate) results: TopK<f32>,
+    pub(crate) waypoints: Vec<u32>,
+    pub(crate) horizon: Horizon,
+    pub(crate) found: Vec<Neighbor>,
+    pub(crate) ready: Vec<Reverse<Neighbor>>,
 }
 
 impl<T: Element> Searcher<T> {
@@ -33,6 +40,10 @@ impl<T: Element> Searcher<T> {
             scores: Vec::new(),
             starts: Vec::new(),
             results: TopK::new(1)?,
+            waypoints: Vec::new(),
+            horizon: Horizon::default(),
+            found: Vec::new(),
+            ready: Vec::new(),
         })
     }
 
@@ -43,13 +54,14 @@ impl<T: Element> Searcher<T> {
 }
 
 /// Walks by codes and refines every expanded row, one step after its memory was asked for.
-struct Refine<'a, T: Element> {
-    view: View<'a, T>,
-    labels: &'a Labels,
-    query: &'a [T],
-    prepared: &'a mut Prepared<T::Distance>,
-    results: &'a mut TopK<f32>,
-    pending: Option<u32>,
+pub(crate) struct Refine<'a, T: Element> {
+    pub(crate) view: View<'a, T>,
+    pub(crate) labels: &'a Labels,
+    pub(crate) query: &'a [T],
+    pub(crate) prepared: &'a mut Prepared<T::Distance>,
+    pub(crate) results: &'a mut TopK<f32>,
+    /// Expanded, its memory asked for, not measured yet.
+    pub(crate) pending: Option<u32>,
 }
 
 impl<T: Element> Refine<'_, T> {
@@ -61,7 +73,8 @@ impl<T: Element> Refine<'_, T> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Measures the last row.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.pending.take().map_or(Ok(()), |row| self.refine(row))
     }
 }
@@ -85,6 +98,50 @@ impl<T: Element> Scorer for Refine<'_, T> {
     }
 }
 
+/// Everything that a search looks at, borrowed from an index of any kind.
+#[derive(Debug)]
+pub(crate) struct Parts<'a, T, G> {
+    pub(crate) view: View<'a, T>,
+    pub(crate) graph: &'a G,
+    pub(crate) seeds: &'a Seeds,
+    pub(crate) labels: &'a Labels,
+}
+
+// Not derived: that would ask the same of `T` and `G`.
+impl<T: Copy, G> Clone for Parts<'_, T, G> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Copy, G> Copy for Parts<'_, T, G> {}
+
+/// Makes a query ready and fills the pool with where to begin, but for row `skip`, which the search will not
+/// meet. Returns whether there is anything to search for.
+#[inline]
+pub(crate) fn begin<T: Element, G: Graph>(
+    parts: &Parts<'_, T, G>,
+    searcher: &mut Searcher<T>,
+    query: &[T],
+    params: &SearchParams,
+    skip: Option<u32>,
+) -> Result<bool, Error> {
+    let Parts { view, graph, seeds, labels } = parts;
+    view.prepare(query, &mut searcher.prepared)?;
+    searcher.results.reset(params.k.clamp(1, labels.len().max(1)))?;
+    if params.k == 0 || labels.len() == 0 {
+        return Ok(false);
+    }
+    seeds.nearest(view, query, &mut searcher.prepared, &mut searcher.scores, &mut searcher.starts)?;
+    searcher.beam.start(*graph, params.ef_search.max(params.k).min(graph.rows()));
+    if let Some(row) = skip {
+        searcher.beam.visited.insert(row);
+    }
+    for &(score, row) in &searcher.starts {
+        searcher.beam.add(score, row);
+    }
+    Ok(true)
+}
+
 /// The `k` nearest of `query`, nearest first, ties by the lower label.
 pub(crate) fn knn<'s, T: Element>(
     view: View<'_, T>,
@@ -95,15 +152,8 @@ pub(crate) fn knn<'s, T: Element>(
     query: &[T],
     params: &SearchParams,
 ) -> Result<&'s [Neighbor], Error> {
-    view.prepare(query, &mut searcher.prepared)?;
-    searcher.results.reset(params.k.clamp(1, labels.len().max(1)))?;
-    if params.k == 0 || labels.len() == 0 {
+    if !begin(&Parts { view, graph, seeds, labels }, searcher, query, params, None)? {
         return Ok(&[]);
-    }
-    seeds.nearest(&view, query, &mut searcher.prepared, &mut searcher.scores, &mut searcher.starts)?;
-    searcher.beam.start(graph, params.ef_search.max(params.k).min(graph.rows()));
-    for &(score, row) in &searcher.starts {
-        searcher.beam.add(score, row);
     }
     let mut refine = Refine {
         view,
