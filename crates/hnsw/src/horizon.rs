@@ -95,7 +95,10 @@ impl Horizon {
     }
 
     /// Hands over what has been expanded and not settled, in no order, for a search that ends here.
-    pub(crate) fn abandon(&mut self, mut each: impl FnMut(u32, f32) -> Result<(), Error>) -> Result<(), Error> {
+    pub(crate) fn abandon(
+        &mut self,
+        mut each: impl FnMut(u32, f32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.expanded.drain().try_for_each(|Reverse((at, distance))| each(id(at), f32::from_bits(distance)))
     }
 }

@@ -3,7 +3,6 @@
 use layouts::{Adjacency, AlignedVec, Matrix, Neighbor, Permutation, RowPadding, Storage as Memory};
 use simd_kernels::{Element, Kernels, Rows};
 
-use crate::Error;
 use crate::build::partition::{Points, carve, norms};
 use crate::code::{Coder, encode_all};
 use crate::intake::{Intake, check_row};
@@ -15,6 +14,7 @@ use crate::rotation::Moments;
 use crate::search::{Parts, Searcher, knn};
 use crate::seeds::{Seeds, draw};
 use crate::view::{View, Walk};
+use crate::{Calibration, Error};
 
 /// A graph index over vectors of `T`.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Hnsw<T: Element> {
     pub(crate) inverse_norms: Memory<f32>,
     pub(crate) labels: Labels,
     pub(crate) seeds: Seeds,
+    pub(crate) calibration: Option<Calibration>,
 }
 
 impl<T: Element> Hnsw<T> {
@@ -106,7 +107,7 @@ impl<T: Element> Hnsw<T> {
         let degree = graph.degree();
         let rows_count = labels.len();
         let graph_memory = Memory::from(AlignedVec::from_slice(graph.as_slice())?);
-        Ok(Self {
+        let mut index = Self {
             kernels,
             intake,
             coder,
@@ -121,7 +122,12 @@ impl<T: Element> Hnsw<T> {
             inverse_norms: Memory::from(inverse_norms),
             labels: Labels::new(None, Memory::from(AlignedVec::from_slice(&labels)?), rows_count)?,
             seeds,
-        })
+            calibration: None,
+        };
+        if params.calibrate {
+            index.calibrate(None)?;
+        }
+        Ok(index)
     }
 
     pub(crate) fn view(&self) -> Result<View<'_, T>, Error> {
@@ -153,6 +159,7 @@ impl<T: Element> Hnsw<T> {
         query: &[T],
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
+        let params = &params.resolve(self.calibration())?;
         knn(self.view()?, &self.graph, &self.seeds, &self.labels, searcher, query, params)
     }
 }

@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs, dead_code, clippy::print_stderr)]
 
+mod batch;
 mod beam;
 mod build;
+mod calibrate;
 mod code;
 mod error;
+mod filter;
 mod graph;
 mod horizon;
 mod index;
@@ -23,7 +26,10 @@ mod seeds;
 mod view;
 mod visited;
 
+pub use batch::{BatchSearcher, NO_NEIGHBOR};
+pub use calibrate::Calibration;
 pub use error::Error;
+pub use filter::{IdFilter, IdSet};
 pub use index::Hnsw;
 pub use iterate::Neighbors;
 pub use layouts::Neighbor;

@@ -53,8 +53,8 @@ pub(crate) fn range<'s, T: Element, G: Graph>(
         Ok::<(), Error>(())
     };
     while outside < patience {
-        let more =
-            horizon.advance(parts, beam, query, prepared, |row, distance| take(row, distance, &mut outside))?;
+        let more = horizon
+            .advance(parts, beam, query, prepared, |row, distance| take(row, distance, &mut outside))?;
         if !more {
             break;
         }
