@@ -59,21 +59,27 @@
 //! `view.rs` is what both the frozen and a changing index show to a search.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod beam;
 mod build;
 mod bytes;
+mod calibrate;
 mod code;
 mod codes;
 mod error;
+mod filter;
 mod graph;
+mod horizon;
 mod index;
 mod intake;
+mod iterate;
 mod labels;
 mod metric;
 mod parallel;
 mod params;
 mod pool;
 mod progress;
+mod range;
 mod rotation;
 mod scan;
 mod search;
@@ -82,8 +88,12 @@ mod signs;
 mod view;
 mod visited;
 
+pub use batch::{BatchSearcher, NO_NEIGHBOR};
+pub use calibrate::Calibration;
 pub use error::Error;
+pub use filter::{IdFilter, IdSet};
 pub use index::Hnsw;
+pub use iterate::Neighbors;
 pub use layouts::Neighbor;
 pub use metric::Metric;
 pub use params::{BuildParams, Quality, SearchParams, Storage};

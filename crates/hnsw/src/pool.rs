@@ -16,7 +16,8 @@ pub(crate) struct Pool {
 
 const SIGN: u32 = 1 << 31;
 
-fn key(score: i32, id: u32) -> u64 {
+/// One number that sorts by score, then row.
+pub(crate) fn key(score: i32, id: u32) -> u64 {
     u64::from(score as u32 ^ SIGN) << 32 | u64::from(id << 1)
 }
 
@@ -24,7 +25,8 @@ fn score(key: u64) -> i32 {
     ((key >> 32) as u32 ^ SIGN) as i32
 }
 
-fn id(key: u64) -> u32 {
+/// The row of a [`key`].
+pub(crate) fn id(key: u64) -> u32 {
     key as u32 >> 1
 }
 

@@ -12,16 +12,27 @@ pub(crate) struct Visited {
 impl Visited {
     /// No row met, of so many.
     pub(crate) fn reset(&mut self, rows: usize) {
-        if self.rows != rows {
-            self.words.clear();
-            self.words.resize(rows / 64 + 1, 0);
-            self.log.resize(rows + 64, 0);
-            (self.logged, self.rows) = (0, rows);
-        }
         for &word in &self.log[..self.logged] {
             self.words[word as usize] = 0;
         }
-        self.logged = 0;
+        (self.logged, self.rows) = (0, rows);
+        if rows / 64 + 1 > self.words.len() {
+            self.words.resize(rows / 64 + 1, 0);
+            self.log.resize(rows + 64, 0);
+        }
+    }
+
+    /// Whether row `id` has been met, or does not exist.
+    #[inline]
+    pub(crate) fn contains(&self, id: u32) -> bool {
+        id as usize >= self.rows || self.words[id as usize / 64] & (1u64 << (id % 64)) != 0
+    }
+
+    /// Marks row `id`, if it exists; says whether it is new.
+    #[inline]
+    pub(crate) fn insert(&mut self, id: u32) -> bool {
+        let mut new = [0];
+        self.mark(&[id], &mut new) == 1
     }
 
     /// Marks `ids` up to the first that names no row and writes those that were not marked into `new`; returns how

@@ -134,7 +134,7 @@ pub(crate) fn build<T: Element>(
         None => None,
     };
     let degree = graph.degree();
-    Ok(Hnsw {
+    let mut index = Hnsw {
         kernels,
         intake,
         codes,
@@ -145,7 +145,12 @@ pub(crate) fn build<T: Element>(
         labels: Labels::new(starts, Memory::from(ids), rows)?,
         seeds: Seeds { ids: Memory::from(AlignedVec::from_slice(&seeds)?) },
         quality: params.quality,
-    })
+        calibration: None,
+    };
+    if params.calibrate {
+        index.calibrate(None)?;
+    }
+    Ok(index)
 }
 
 /// Integer rows of `picked` vectors in their order of storage, and that order as places in `picked`.
