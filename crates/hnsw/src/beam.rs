@@ -19,9 +19,9 @@ pub(crate) trait Scorer {
 #[derive(Debug, Default)]
 pub(crate) struct Beam {
     pub(crate) pool: Pool,
-    visited: Visited,
-    ids: Vec<u32>,
-    scores: Vec<i32>,
+    pub(crate) visited: Visited,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) scores: Vec<i32>,
     /// Distances computed since the scratch was made.
     pub(crate) scored: u64,
     /// Rows expanded since the scratch was made.
@@ -48,23 +48,42 @@ impl Beam {
     /// Searches until every candidate of the pool has been expanded.
     #[inline]
     pub(crate) fn run(&mut self, graph: &impl Graph, scorer: &mut impl Scorer) -> Result<(), Error> {
-        while let Some((score, node)) = self.pool.next() {
-            let count = self.visited.mark(graph.neighbors(node), &mut self.ids);
-            let (ids, scores) = (&self.ids[..count], &mut self.scores[..count]);
-            for &id in ids {
-                scorer.prefetch(id);
-            }
-            if let Some(next) = self.pool.peek() {
-                graph.prefetch(next);
-            }
-            scorer.expand(score, node)?;
-            scorer.score(ids, scores)?;
-            self.scored += count as u64;
-            self.expanded += 1;
-            for (&id, &score) in ids.iter().zip(scores.iter()) {
-                if score < self.pool.threshold() {
-                    self.pool.insert(score, id);
-                }
+        while let Some(count) = self.issue(graph, scorer)? {
+            self.collect(count, scorer)?;
+        }
+        Ok(())
+    }
+
+    /// The first half of a step: takes the nearest candidate, finds the neighbours of it that are new and asks for
+    /// their memory. Returns how many, or `None` when every candidate has been expanded.
+    #[inline(always)]
+    pub(crate) fn issue(
+        &mut self,
+        graph: &impl Graph,
+        scorer: &mut impl Scorer,
+    ) -> Result<Option<usize>, Error> {
+        let Some((score, node)) = self.pool.next() else { return Ok(None) };
+        let count = self.visited.mark(graph.neighbors(node), &mut self.ids);
+        for &id in &self.ids[..count] {
+            scorer.prefetch(id);
+        }
+        if let Some(next) = self.pool.peek() {
+            graph.prefetch(next);
+        }
+        scorer.expand(score, node)?;
+        Ok(Some(count))
+    }
+
+    /// The second half: scores what [`issue`](Self::issue) found and takes up what is near.
+    #[inline(always)]
+    pub(crate) fn collect(&mut self, count: usize, scorer: &mut impl Scorer) -> Result<(), Error> {
+        let (ids, scores) = (&self.ids[..count], &mut self.scores[..count]);
+        scorer.score(ids, scores)?;
+        self.scored += count as u64;
+        self.expanded += 1;
+        for (&id, &score) in ids.iter().zip(scores.iter()) {
+            if score < self.pool.threshold() {
+                self.pool.insert(score, id);
             }
         }
         Ok(())

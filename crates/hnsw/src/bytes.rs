@@ -66,11 +66,14 @@ pub(crate) struct ByteQuery {
     values: Vec<i8>,
     step: f32,
     sum: f32,
+    /// Whether products are wanted, not distances.
+    by_product: bool,
 }
 
 impl ByteQuery {
-    /// Rounds a centred query.
-    pub(crate) fn set(&mut self, flat: &[f32]) {
+    /// Rounds a query: centred, or under inner product as it is.
+    pub(crate) fn set(&mut self, flat: &[f32], by_product: bool) {
+        self.by_product = by_product;
         let largest = flat.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
         self.step = largest / 127.0;
@@ -91,7 +94,7 @@ impl ByteQuery {
         for (out, &id) in out.iter_mut().zip(ids) {
             let [low, step, norm] = factors(rows, id);
             let product = self.step * step * *out as f32 + low * self.sum;
-            *out = sortable(norm - 2.0 * product);
+            *out = sortable(if self.by_product { -product } else { norm - 2.0 * product });
         }
         Ok(())
     }

@@ -261,3 +261,82 @@ pub(crate) fn encode_all(
     })?;
     Ok(codes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of very uneven variance, and correlated.
+    fn rows(n: usize, dim: usize) -> Vec<i8> {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
+        };
+        (0..n)
+            .flat_map(|_| {
+                let common = next();
+                (0..dim)
+                    .map(|j| (60.0 * common + 60.0 * next() / (1.0 + j as f64 / 8.0)) as i8)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn trained(dim: usize, lines: usize) -> (Vec<i8>, Coder) {
+        let data = rows(2000, dim);
+        let view = Rows::new(&data, dim).unwrap();
+        let kernels = Kernels::active().unwrap();
+        let moments = Moments::of(view, kernels).unwrap();
+        let coder = Coder::train(view, &moments, lines).unwrap();
+        (data, coder)
+    }
+
+    #[test]
+    fn scores_of_codes_follow_distances() {
+        let kernels = Kernels::active().unwrap();
+        for (dim, lines, slack) in [(24, 1, 0.02), (200, 1, 0.15), (200, 2, 0.08), (300, 4, 0.06)] {
+            let (data, coder) = trained(dim, lines);
+            let view = Rows::new(&data, dim).unwrap();
+            let codes = encode_all(&coder, view, kernels).unwrap();
+            let codes = Rows::new(&codes, coder.bytes()).unwrap();
+            let mut query = vec![0i8; QUERY_LINE * lines];
+            let one = view.slice(7, 8).unwrap();
+            coder.prepare(one, kernels, &mut CodeScratch::default(), &mut query).unwrap();
+            let mut scores = vec![0; view.len()];
+            kernels.codes_mixed().rows(&query, codes, &mut scores).unwrap();
+            let unit = match &coder.source {
+                Source::Dimensions(_) => 1.0,
+                // The rounded directions are longer than one by their common scale.
+                Source::Components(_) => {
+                    let (a, b) = (distance(&view, 7, 900), f64::from(scores[900] - scores[7]));
+                    (a / b).sqrt() * f64::from(coder.inverse_step) * 2f64.sqrt()
+                }
+            };
+            let factor = (unit / f64::from(coder.inverse_step)).powi(2) / 2.0;
+            let mut off = 0.0;
+            for row in (0..2000).step_by(37).filter(|&row| row != 7) {
+                let exact = distance(&view, 7, row);
+                off += (f64::from(scores[row] - scores[7]) * factor / exact - 1.0).abs() / 54.0;
+            }
+            assert!(off < slack, "d={dim} lines={lines}: distances are off by {off}");
+        }
+    }
+
+    fn distance(rows: &Rows<'_, i8>, a: usize, b: usize) -> f64 {
+        let pairs = rows.row(a).unwrap().iter().zip(rows.row(b).unwrap());
+        pairs.map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
+    }
+
+    #[test]
+    fn a_plan_spends_bits_where_the_variance_is() {
+        let uneven: Vec<f64> = (0..400).map(|j| 100.0 / (1.0 + j as f64)).collect();
+        let best = plan(&uneven, 1);
+        assert!(best.wide >= 4 && best.kept <= 128, "{best:?}");
+        let even = vec![1.0; 128];
+        assert_eq!((plan(&even, 1).wide, plan(&even, 1).kept), (0, 128));
+        let few = plan(&[1.0; 25], 1);
+        assert!(few.wide >= 25 && few.loss < 1e-2, "{few:?}");
+        assert!(plan(&uneven, 2).loss < best.loss);
+    }
+}

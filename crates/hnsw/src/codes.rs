@@ -5,6 +5,7 @@ use simd_kernels::{Element, Kernels, Rows};
 
 use crate::code::{CodeScratch, Coder, QUERY_LINE, encode_all};
 use crate::intake::Intake;
+use crate::metric::Metric;
 use crate::rotation::Moments;
 use crate::{Error, bytes, signs};
 
@@ -81,8 +82,8 @@ impl CodeQuery {
     pub(crate) fn set(
         &mut self,
         coding: &Coding,
-        integers: &[i8],
-        flat: &[f32],
+        metric: Metric,
+        (integers, flat): (&[i8], &[f32]),
         kernels: &'static Kernels,
     ) -> Result<(), Error> {
         match coding {
@@ -93,7 +94,7 @@ impl CodeQuery {
                 coder.prepare(row, kernels, &mut self.scratch, &mut self.weights)
             }
             Coding::Bytes { .. } => {
-                self.bytes.set(flat);
+                self.bytes.set(flat, metric == Metric::InnerProduct);
                 Ok(())
             }
             Coding::Signs { means } => {

@@ -56,6 +56,17 @@ pub enum Error {
         /// How many there were.
         rows: usize,
     },
+    /// A recall was asked for of an index that has not been calibrated.
+    #[error("the index has no calibration: give `ef_search`, or calibrate it first")]
+    NotCalibrated,
+    /// A recall that nothing measured at calibration reaches.
+    #[error("recall {target} was not reached at calibration, the best was {reached}")]
+    Unreached {
+        /// What was asked for.
+        target: f32,
+        /// The best that was measured.
+        reached: f32,
+    },
     /// The caller's `Progress` said stop.
     #[error("the build was cancelled")]
     Cancelled,

@@ -18,6 +18,7 @@
 //! | `labels` | `u32` | the caller's rows that every row stands for |
 //! | `label_starts` | `u32` | where the labels of a row begin, where rows have several |
 //! | `seeds` | `u32` | rows that searches may begin from |
+//! | `calibration` | `f32` | what beam reaches what recall, if that was measured |
 //!
 //! A section that an index has no use for is empty. Equal indexes make equal files.
 
@@ -29,6 +30,7 @@ use layouts::{Adjacency, AlignedVec, Matrix, RowPadding, Storage as Memory};
 use simd_kernels::{Element, Kernels, PANEL_ROWS, Panels};
 
 use crate::Error;
+use crate::calibrate::Calibration;
 use crate::code::{Coder, LINE, Source};
 use crate::codes::{Codes, Coding};
 use crate::index::Hnsw;
@@ -59,6 +61,7 @@ const INVERSE_NORMS: &str = "inverse_norms";
 const LABELS: &str = "labels";
 const LABEL_STARTS: &str = "label_starts";
 const SEEDS: &str = "seeds";
+const CALIBRATION: &str = "calibration";
 
 /// The element types, by their number in files.
 const ELEMENTS: [&str; 5] = ["f32", "f16", "bf16", "u8", "i8"];
@@ -331,7 +334,12 @@ impl<T: Element> Hnsw<T> {
             .section(INVERSE_NORMS, Placement::Plain, &self.inverse_norms)
             .section(LABELS, Placement::Plain, &self.labels.ids)
             .section(LABEL_STARTS, Placement::Plain, self.labels.starts.as_deref().unwrap_or_default())
-            .section(SEEDS, Placement::Plain, &self.seeds.ids);
+            .section(SEEDS, Placement::Plain, &self.seeds.ids)
+            .section(
+                CALIBRATION,
+                Placement::Plain,
+                self.calibration.as_ref().map_or(&[], Calibration::as_slice),
+            );
         Ok(write(&writer)?)
     }
 
@@ -393,6 +401,7 @@ impl<T: Element> Hnsw<T> {
             .quality(self.quality)
             .storage(self.storage())
             .seeds(self.seeds.ids.len().max(1))
+            .calibrate(self.calibration.is_some())
     }
 
     fn read(file: Container) -> Result<Self, Error> {
@@ -439,6 +448,8 @@ impl<T: Element> Hnsw<T> {
         if seeds.is_empty() != (record.rows == 0) {
             return Err(damaged(SEEDS, "there is none to begin from"));
         }
+        let table = file.section::<f32>(CALIBRATION)?;
+        let calibration = if table.is_empty() { None } else { Some(Calibration::from_slice(&table)?) };
         Ok(Self {
             kernels: Kernels::active()?,
             intake,
@@ -450,6 +461,7 @@ impl<T: Element> Hnsw<T> {
             labels,
             seeds: Seeds { ids: Memory::from(seeds) },
             quality: record.quality,
+            calibration,
             file: Some(file),
         })
     }

@@ -5,6 +5,7 @@ use layouts::{Adjacency, Matrix, Neighbor, Storage as Memory};
 use simd_kernels::{Element, Kernels, Rows};
 
 use crate::build;
+use crate::calibrate::Calibration;
 use crate::codes::{Codes, Coding};
 use crate::error::Error;
 use crate::intake::Intake;
@@ -13,7 +14,7 @@ use crate::metric::{Exact, Metric};
 use crate::params::{BuildParams, Quality, SearchParams, Storage};
 use crate::progress::Progress;
 use crate::scan::Scan;
-use crate::search::{Searcher, knn};
+use crate::search::{Parts, Searcher, knn};
 use crate::seeds::Seeds;
 use crate::view::View;
 
@@ -47,6 +48,7 @@ pub struct Hnsw<T: Element> {
     pub(crate) labels: Labels,
     pub(crate) seeds: Seeds,
     pub(crate) quality: Quality,
+    pub(crate) calibration: Option<Calibration>,
     /// The file that it lies in, if it was opened from one.
     pub(crate) file: Option<Container>,
 }
@@ -89,8 +91,7 @@ impl<T: Element> Hnsw<T> {
         query: &[T],
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
-        let scan = self.scan.as_ref();
-        knn(&self.view()?, &self.graph, &self.seeds, &self.labels, scan, searcher, query, params)
+        knn(&self.parts()?, searcher, query, &params.resolve(self.calibration())?)
     }
 
     /// Number of vectors.
@@ -135,6 +136,17 @@ impl<T: Element> Hnsw<T> {
             + size_of_val(&*self.seeds.ids)
             + starts
             + scan
+    }
+
+    /// What every search of this index looks at.
+    pub(crate) fn parts(&self) -> Result<Parts<'_, T, Adjacency<Memory<u32>>>, Error> {
+        Ok(Parts {
+            view: self.view()?,
+            graph: &self.graph,
+            seeds: &self.seeds,
+            labels: &self.labels,
+            scan: self.scan.as_ref(),
+        })
     }
 
     pub(crate) fn view(&self) -> Result<View<'_, T>, Error> {

@@ -1,5 +1,7 @@
 //! From internal rows, which lie in an order of their own and stand for all equal vectors, to the user's rows.
 
+use std::sync::OnceLock;
+
 use layouts::{Storage, VisitedBits};
 
 use crate::Error;
@@ -10,12 +12,14 @@ pub(crate) struct Labels {
     /// Where the ids of a row begin, one more than rows; `None` while every row has exactly one.
     pub(crate) starts: Option<Storage<u32>>,
     pub(crate) ids: Storage<u32>,
+    /// The row of every id, made when it is first asked for.
+    rows: OnceLock<Vec<u32>>,
 }
 
 impl Labels {
     /// Checks that every row has ids, that starts rise and that ids are the numbers below their count, each once.
     pub(crate) fn new(starts: Option<Storage<u32>>, ids: Storage<u32>, rows: usize) -> Result<Self, Error> {
-        let labels = Self { starts, ids };
+        let labels = Self { starts, ids, rows: OnceLock::new() };
         let fits = match &labels.starts {
             None => labels.ids.len() == rows,
             Some(starts) => {
@@ -47,6 +51,26 @@ impl Labels {
             },
         };
         self.ids.get(start..end).unwrap_or_default()
+    }
+
+    /// The row of every id. The first call takes O(n) time and 4 bytes an id.
+    pub(crate) fn rows(&self) -> Result<&[u32], Error> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows);
+        }
+        let total = self.ids.len();
+        let mut rows = Vec::new();
+        rows.try_reserve_exact(total).map_err(|_| layouts::Error::Memory { bytes: 4 * total })?;
+        rows.resize(total, 0);
+        let count = self.starts.as_ref().map_or(total, |starts| starts.len() - 1);
+        for row in 0..count as u32 {
+            for &id in self.of(row) {
+                if let Some(place) = rows.get_mut(id as usize) {
+                    *place = row;
+                }
+            }
+        }
+        Ok(self.rows.get_or_init(|| rows))
     }
 
     /// The user's vectors, equal ones counted apart.

@@ -1,5 +1,6 @@
 //! What a caller can ask of a build and of a search.
 
+use crate::Calibration;
 use crate::error::Error;
 use crate::metric::Metric;
 use crate::scan::SCAN_BYTES;
@@ -46,6 +47,7 @@ pub struct BuildParams {
     pub(crate) quality: Quality,
     pub(crate) storage: Storage,
     pub(crate) seeds: usize,
+    pub(crate) calibrate: bool,
     pub(crate) tune: Tune,
 }
 
@@ -78,6 +80,7 @@ impl BuildParams {
             quality: Quality::Balanced,
             storage: Storage::Auto,
             seeds: 256,
+            calibrate: false,
             tune: Tune {
                 candidates: 64,
                 leaf_keep: 24,
@@ -122,6 +125,13 @@ impl BuildParams {
     #[must_use]
     pub fn seeds(mut self, seeds: usize) -> Self {
         self.seeds = seeds;
+        self
+    }
+
+    /// Whether the build ends with [`Hnsw::calibrate`](crate::Hnsw::calibrate) on rows of the index; off by default.
+    #[must_use]
+    pub fn calibrate(mut self, calibrate: bool) -> Self {
+        self.calibrate = calibrate;
         self
     }
 
@@ -175,11 +185,30 @@ pub struct SearchParams {
     pub k: usize,
     /// Candidates held: more find more, and cost more. Raised to `k` where it is below.
     pub ef_search: usize,
+    /// In place of `ef_search`, the recall that it is to be picked by.
+    pub(crate) target: Option<f32>,
 }
 
 impl SearchParams {
     /// `k` neighbours with `ef_search` candidates.
     pub const fn new(k: usize, ef_search: usize) -> Self {
-        Self { k, ef_search }
+        Self { k, ef_search, target: None }
+    }
+
+    /// `k` neighbours, of which the share `recall` (0 to 1) is to be the true nearest, averaged over queries.
+    ///
+    /// `ef_search` is picked by what was measured on the index: see [`Hnsw::calibrate`](crate::Hnsw::calibrate).
+    /// A search of an index without calibration is refused with [`Error::NotCalibrated`], one for more than was
+    /// measured with [`Error::Unreached`].
+    pub const fn recall(k: usize, recall: f32) -> Self {
+        Self { k, ef_search: 0, target: Some(recall) }
+    }
+
+    /// The same with `ef_search` picked where a recall is asked for.
+    #[inline]
+    pub(crate) fn resolve(&self, calibration: Option<&Calibration>) -> Result<Self, Error> {
+        let Some(target) = self.target else { return Ok(*self) };
+        let calibration = calibration.ok_or(Error::NotCalibrated)?;
+        Ok(Self::new(self.k, calibration.ef_search(self.k, target)?))
     }
 }

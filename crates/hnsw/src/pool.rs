@@ -16,7 +16,8 @@ pub(crate) struct Pool {
 
 const SIGN: u32 = 1 << 31;
 
-fn key(score: i32, id: u32) -> u64 {
+/// One number that sorts by score, then row.
+pub(crate) fn key(score: i32, id: u32) -> u64 {
     u64::from(score as u32 ^ SIGN) << 32 | u64::from(id << 1)
 }
 
@@ -24,7 +25,8 @@ fn score(key: u64) -> i32 {
     ((key >> 32) as u32 ^ SIGN) as i32
 }
 
-fn id(key: u64) -> u32 {
+/// The row of a [`key`].
+pub(crate) fn id(key: u64) -> u32 {
     key as u32 >> 1
 }
 
@@ -78,5 +80,28 @@ impl Pool {
     /// All candidates, nearest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
         self.keys[..self.len].iter().map(|&key| (score(key), id(key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_sorted_bounded_and_expanded_once() {
+        let mut pool = Pool::default();
+        pool.reset(3);
+        for (score, id) in [(5, 1), (-7, 2), (5, 0), (9, 4), (i32::MIN, 3)] {
+            pool.insert(score, id);
+        }
+        assert!(pool.iter().eq([(i32::MIN, 3), (-7, 2), (5, 0)]));
+        assert_eq!((pool.threshold(), pool.peek()), (5, Some(3)));
+        assert_eq!(pool.next(), Some((i32::MIN, 3)));
+        assert_eq!(pool.next(), Some((-7, 2)));
+        pool.insert(-8, 7);
+        assert_eq!(pool.peek(), Some(7));
+        assert_eq!((pool.next(), pool.next()), (Some((-8, 7)), None));
+        pool.reset(1);
+        assert_eq!((pool.next(), pool.threshold()), (None, i32::MAX));
     }
 }

@@ -238,3 +238,40 @@ impl Rotation {
         Ok(kernels.panels::<i8>().inner_product(rows, Panels::new(&self.panels, self.dim)?, out)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn principal_directions_diagonalise() {
+        let dim = 20;
+        // A known basis: rotate pairs of axes, spreads falling.
+        let mut covariance = vec![0.0; dim * dim];
+        for pair in 0..dim / 2 {
+            let (c, s) = (f64::cos(pair as f64), f64::sin(pair as f64));
+            let (large, small) = (100.0 / (1.0 + pair as f64), 0.1);
+            let (p, q) = (2 * pair, 2 * pair + 1);
+            covariance[p * dim + p] = c * c * large + s * s * small;
+            covariance[q * dim + q] = s * s * large + c * c * small;
+            covariance[p * dim + q] = c * s * (large - small);
+            covariance[q * dim + p] = c * s * (large - small);
+        }
+        let (directions, spreads) = principal(&covariance, dim, 6);
+        for (pair, spread) in spreads.iter().enumerate() {
+            assert!((spread - 100.0 / (1.0 + pair as f64)).abs() < 0.05, "{spreads:?}");
+        }
+        for a in 0..6 {
+            for b in 0..6 {
+                let product = dot(&directions[a * dim..][..dim], &directions[b * dim..][..dim]);
+                assert!((product - f64::from(u8::from(a == b))).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn a_covariance_of_nothing_has_directions_of_no_spread() {
+        let (_, spreads) = principal(&[0.0; 9], 3, 3);
+        assert_eq!(spreads, [0.0; 3]);
+    }
+}

@@ -1,11 +1,14 @@
 //! A query from end to end: make it ready, pick where to begin, walk, and measure exactly what was walked over.
 
+use std::cmp::Reverse;
+
 use layouts::{Neighbor, TopK};
 use simd_kernels::Element;
 
 use crate::Error;
 use crate::beam::{Beam, Scorer};
 use crate::graph::Graph;
+use crate::horizon::Horizon;
 use crate::labels::Labels;
 use crate::params::SearchParams;
 use crate::scan::{Scan, ScanScratch};
@@ -21,6 +24,11 @@ pub struct Searcher<T: Element> {
     pub(crate) starts: Vec<(i32, u32)>,
     pub(crate) results: TopK<f32>,
     pub(crate) scan: ScanScratch,
+    pub(crate) waypoints: Vec<u32>,
+    pub(crate) drawn: Vec<u32>,
+    pub(crate) horizon: Horizon,
+    pub(crate) found: Vec<Neighbor>,
+    pub(crate) ready: Vec<Reverse<Neighbor>>,
 }
 
 impl<T: Element> Searcher<T> {
@@ -36,6 +44,11 @@ impl<T: Element> Searcher<T> {
             starts: Vec::new(),
             results: TopK::new(1)?,
             scan: ScanScratch::default(),
+            waypoints: Vec::new(),
+            drawn: Vec::new(),
+            horizon: Horizon::default(),
+            found: Vec::new(),
+            ready: Vec::new(),
         })
     }
 
@@ -46,13 +59,14 @@ impl<T: Element> Searcher<T> {
 }
 
 /// Walks by codes and refines every expanded row, one step after its memory was asked for.
-struct Refine<'a, T: Element> {
-    view: &'a View<'a, T>,
-    labels: &'a Labels,
-    query: &'a [T],
-    prepared: &'a mut Prepared<T::Distance>,
-    results: &'a mut TopK<f32>,
-    pending: Option<u32>,
+pub(crate) struct Refine<'a, T: Element> {
+    pub(crate) view: View<'a, T>,
+    pub(crate) labels: &'a Labels,
+    pub(crate) query: &'a [T],
+    pub(crate) prepared: &'a mut Prepared<T::Distance>,
+    pub(crate) results: &'a mut TopK<f32>,
+    /// Expanded, its memory asked for, not measured yet.
+    pub(crate) pending: Option<u32>,
 }
 
 impl<T: Element> Refine<'_, T> {
@@ -64,7 +78,8 @@ impl<T: Element> Refine<'_, T> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Measures the last row.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.pending.take().map_or(Ok(()), |row| self.refine(row))
     }
 }
@@ -88,46 +103,109 @@ impl<T: Element> Scorer for Refine<'_, T> {
     }
 }
 
+/// Everything that a search looks at, borrowed from an index of any kind.
+#[derive(Debug)]
+pub(crate) struct Parts<'a, T, G> {
+    pub(crate) view: View<'a, T>,
+    pub(crate) graph: &'a G,
+    pub(crate) seeds: &'a Seeds,
+    pub(crate) labels: &'a Labels,
+    /// Small sets are scanned.
+    pub(crate) scan: Option<&'a Scan>,
+}
+
+// Not derived: that would ask the same of `T` and `G`.
+impl<T: Copy, G> Clone for Parts<'_, T, G> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Copy, G> Copy for Parts<'_, T, G> {}
+
+/// Makes a query ready and fills the pool with where to begin, but for row `skip`, which the search will not
+/// meet. Returns whether there is anything to search for.
+#[inline]
+pub(crate) fn begin<T: Element, G: Graph>(
+    parts: &Parts<'_, T, G>,
+    searcher: &mut Searcher<T>,
+    query: &[T],
+    params: &SearchParams,
+    skip: Option<u32>,
+) -> Result<bool, Error> {
+    let Parts { view, graph, seeds, labels, scan: _ } = parts;
+    view.prepare(query, &mut searcher.prepared)?;
+    searcher.results.reset(params.k.clamp(1, labels.len().max(1)))?;
+    if params.k == 0 || labels.len() == 0 {
+        return Ok(false);
+    }
+    seeds.nearest(view, query, &mut searcher.prepared, &mut searcher.scores, &mut searcher.starts)?;
+    searcher.beam.start(*graph, params.ef_search.max(params.k).min(graph.rows()));
+    if let Some(row) = skip {
+        searcher.beam.visited.insert(row);
+    }
+    for &(score, row) in &searcher.starts {
+        searcher.beam.add(score, row);
+    }
+    Ok(true)
+}
+
 /// The `k` nearest of `query`, nearest first, ties by the lower label.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn knn<'s, T: Element>(
-    view: &View<'_, T>,
-    graph: &impl Graph,
-    seeds: &Seeds,
-    labels: &Labels,
-    scan: Option<&Scan>,
+pub(crate) fn knn<'s, T: Element, G: Graph>(
+    parts: &Parts<'_, T, G>,
     searcher: &'s mut Searcher<T>,
     query: &[T],
     params: &SearchParams,
 ) -> Result<&'s [Neighbor], Error> {
-    let Searcher { beam, prepared, scores, starts, results, scan: scratch } = searcher;
-    results.reset(params.k.clamp(1, labels.len().max(1)))?;
-    let effort = params.ef_search.max(params.k).min(graph.rows());
-    let Some(scan) = scan else {
-        view.prepare(query, prepared)?;
-        if params.k > 0 && effort > 0 {
-            seeds.nearest(view, query, prepared, scores, starts)?;
-            beam.start(graph, effort);
-            for &(score, row) in &*starts {
-                beam.add(score, row);
-            }
-            let mut refine = Refine { view, labels, query, prepared, results, pending: None };
-            beam.run(graph, &mut refine)?;
-            refine.finish()?;
-        }
-        return Ok(results.sorted());
-    };
-    view.prepare_scan(query, prepared)?;
-    if params.k > 0 && effort > 0 {
-        scan.nearest(&prepared.integers, effort, view.kernels, scratch, starts)?;
-        beam.scored += scan.rows as u64;
-        for &(_, row) in &*starts {
-            view.prefetch_exact(row);
-        }
-        let mut refine = Refine { view, labels, query, prepared, results, pending: None };
-        for &(_, row) in &*starts {
-            refine.refine(row)?;
-        }
+    walk_or_scan(parts, searcher, query, params, None)?;
+    Ok(searcher.results.sorted())
+}
+
+/// Fills `results` with the nearest of `query`, but for row `skip`.
+pub(crate) fn walk_or_scan<T: Element, G: Graph>(
+    parts: &Parts<'_, T, G>,
+    searcher: &mut Searcher<T>,
+    query: &[T],
+    params: &SearchParams,
+    skip: Option<u32>,
+) -> Result<(), Error> {
+    let Parts { view, graph, labels, .. } = *parts;
+    if let Some(scan) = parts.scan {
+        return scanned(parts, scan, searcher, query, params, skip);
     }
-    Ok(results.sorted())
+    if !begin(parts, searcher, query, params, skip)? {
+        return Ok(());
+    }
+    let Searcher { beam, prepared, results, .. } = searcher;
+    let mut refine = Refine { view, labels, query, prepared, results, pending: None };
+    beam.run(graph, &mut refine)?;
+    refine.finish()
+}
+
+/// Scans all integer rows and measures the `ef_search` nearest exactly.
+fn scanned<T: Element, G: Graph>(
+    parts: &Parts<'_, T, G>,
+    scan: &Scan,
+    searcher: &mut Searcher<T>,
+    query: &[T],
+    params: &SearchParams,
+    skip: Option<u32>,
+) -> Result<(), Error> {
+    let Parts { view, labels, .. } = *parts;
+    let Searcher { beam, prepared, starts, results, scan: scratch, .. } = searcher;
+    view.prepare_scan(query, prepared)?;
+    results.reset(params.k.clamp(1, labels.len().max(1)))?;
+    if params.k == 0 || labels.len() == 0 {
+        return Ok(());
+    }
+    let effort = params.ef_search.max(params.k).saturating_add(usize::from(skip.is_some()));
+    scan.nearest(&prepared.integers, effort.min(scan.rows), view.kernels, scratch, starts)?;
+    beam.scored += scan.rows as u64;
+    for &(_, row) in &*starts {
+        view.prefetch_exact(row);
+    }
+    let mut refine = Refine { view, labels, query, prepared, results, pending: None };
+    for &(_, row) in starts.iter().filter(|&&(_, row)| Some(row) != skip) {
+        refine.refine(row)?;
+    }
+    Ok(())
 }

@@ -37,7 +37,7 @@ impl<T: Element> View<'_, T> {
         to.inverse_norm = self.intake.check(query, "query")?;
         if self.codes.is_some() {
             self.integers(query, to);
-            to.code.set(self.coding, &to.integers, &to.flat, self.kernels)?;
+            to.code.set(self.coding, self.intake.metric, (&to.integers, &to.flat), self.kernels)?;
         }
         Ok(())
     }
@@ -66,11 +66,20 @@ impl<T: Element> View<'_, T> {
     ) -> Result<(), Error> {
         match self.codes {
             Some(codes) => prepared.code.score(self.coding, codes, ids, self.kernels, out),
-            None => {
-                let query = Query { vector: query, inverse_norm: prepared.inverse_norm };
-                self.exact.keys(&query, ids, &mut prepared.found, out)
-            }
+            None => self.exact_keys(query, prepared, ids, out),
         }
+    }
+
+    /// Numbers that sort like the distances of rows `ids`, exact whatever the walk.
+    pub(crate) fn exact_keys(
+        &self,
+        query: &[T],
+        prepared: &mut Prepared<T::Distance>,
+        ids: &[u32],
+        out: &mut [i32],
+    ) -> Result<(), Error> {
+        let query = Query { vector: query, inverse_norm: prepared.inverse_norm };
+        self.exact.keys(&query, ids, &mut prepared.found, out)
     }
 
     /// Asks for what [`score`](Self::score) will read of row `id`.

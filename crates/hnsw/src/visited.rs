@@ -12,16 +12,27 @@ pub(crate) struct Visited {
 impl Visited {
     /// No row met, of so many.
     pub(crate) fn reset(&mut self, rows: usize) {
-        if self.rows != rows {
-            self.words.clear();
-            self.words.resize(rows / 64 + 1, 0);
-            self.log.resize(rows + 64, 0);
-            (self.logged, self.rows) = (0, rows);
-        }
         for &word in &self.log[..self.logged] {
             self.words[word as usize] = 0;
         }
-        self.logged = 0;
+        (self.logged, self.rows) = (0, rows);
+        if rows / 64 + 1 > self.words.len() {
+            self.words.resize(rows / 64 + 1, 0);
+            self.log.resize(rows + 64, 0);
+        }
+    }
+
+    /// Whether row `id` has been met, or does not exist.
+    #[inline]
+    pub(crate) fn contains(&self, id: u32) -> bool {
+        id as usize >= self.rows || self.words[id as usize / 64] & (1u64 << (id % 64)) != 0
+    }
+
+    /// Marks row `id`, if it exists; says whether it is new.
+    #[inline]
+    pub(crate) fn insert(&mut self, id: u32) -> bool {
+        let mut new = [0];
+        self.mark(&[id], &mut new) == 1
     }
 
     /// Marks `ids` up to the first that names no row and writes those that were not marked into `new`; returns how
@@ -44,5 +55,24 @@ impl Visited {
         }
         self.logged += count;
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_new_once_a_query() {
+        let mut visited = Visited::default();
+        let mut new = [0; 8];
+        for _ in 0..3 {
+            visited.reset(100);
+            assert_eq!(visited.mark(&[3, 99, 3, 64, u32::MAX, 5], &mut new), 3);
+            assert_eq!(new[..3], [3, 99, 64]);
+            assert_eq!(visited.mark(&[64, 5], &mut new), 1);
+        }
+        visited.reset(4);
+        assert_eq!(visited.mark(&[3, 99], &mut new), 1);
     }
 }

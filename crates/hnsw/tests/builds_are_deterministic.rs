@@ -1,12 +1,12 @@
 //! The bytes of an index depend on the vectors and the parameters alone: not on threads, not on the CPU.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod common;
+mod sets;
 
 use std::process::Command;
 
-use common::{build, clustered, elements};
 use hnsw::{BuildParams, Metric, Quality, Storage};
+use sets::{build, clustered, elements};
 use simd_kernels::{Element, Tier, bf16, f16};
 use xxhash_rust::xxh3::xxh3_64;
 

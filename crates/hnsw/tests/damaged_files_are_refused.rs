@@ -2,18 +2,18 @@
 //! the name of the section; what is forged, with every checksum right, is refused or searched.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
-mod common;
+mod sets;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use common::{Random, build, clustered, elements, walked};
 use hnsw::{BuildParams, Error, Hnsw, Metric, Quality, SearchParams, Searcher, Storage};
 use layouts::AlignedVec;
 use layouts::container::{Checks, Container, OpenOptions, Placement, Problem, Writer};
 use proptest::prelude::*;
+use sets::{Random, build, clustered, elements, walked};
 use simd_kernels::{Element, f16};
 
 /// Counts what the calling thread has allocated, and the most it ever had at once.
@@ -74,6 +74,8 @@ fn open<T: Element>(bytes: &[u8]) -> Result<(), Error> {
         }
         index.verify().unwrap();
         let _ = index.to_bytes().unwrap();
+        let _ =
+            index.search(&mut searcher, &vec![T::from_f64(1.0); dim], &SearchParams::recall(usize::MAX, 0.5));
     });
     let peak = (PEAK.get() - before) as usize;
     assert!(peak <= 4 * bytes.len() + OVERHEAD, "{peak} bytes allocated for {}", bytes.len());
@@ -186,8 +188,15 @@ fn sample<T: Element>(rows: usize, dim: usize, metric: Metric, storage: Storage)
     build(&data, dim, metric, &params).to_bytes().unwrap().to_vec()
 }
 
+fn calibrated() -> Vec<u8> {
+    let data: Vec<f32> = elements(&clustered(60, 6, 3));
+    let mut index = build(&data, 6, Metric::L2, &walked().degree(8).seeds(10));
+    index.calibrate(None).unwrap();
+    index.to_bytes().unwrap().to_vec()
+}
+
 /// Sections of every file.
-const SECTIONS: usize = 14;
+const SECTIONS: usize = 15;
 
 type Open = fn(&[u8]) -> Result<(), Error>;
 
@@ -207,6 +216,7 @@ fn new_samples() -> Vec<(&'static str, Vec<u8>, Open)> {
         ("bytes", sample::<f32>(60, 7, Metric::L2, Storage::Bytes), open::<f32>),
         ("signs", sample::<f16>(60, 70, Metric::Cosine, Storage::Bits), open::<f16>),
         ("scanned", sample::<f32>(60, 9, Metric::L2, Storage::Auto), open::<f32>),
+        ("calibrated", calibrated(), open::<f32>),
     ]
 }
 
@@ -261,8 +271,10 @@ fn sections_of_other_lengths_are_refused_by_name() {
                 forged.content(&section).resize(wrong * element, 0);
                 let result = open(&forged.bytes());
                 let what = format!("{name}, `{section}` of {wrong} instead of {len}");
-                // Fewer seeds are seeds.
-                if section == "seeds" && wrong > 0 && wrong < len {
+                // Fewer seeds are seeds, and without a table there is none.
+                if (section == "seeds" && (1..len).contains(&wrong))
+                    || (section == "calibration" && wrong < len && wrong % 3 == 0)
+                {
                     result.expect(&what);
                     continue;
                 }
@@ -332,6 +344,9 @@ fn seeds_that_are_none_are_refused() {
 
 #[test]
 fn numbers_that_are_none_are_refused() {
+    for at in 0..3 {
+        refused(8, "calibration", |forgery| forgery.set_u32("calibration", at, f32::NAN.to_bits()));
+    }
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         refused(0, "intake.offset", |forgery| forgery.set_u32("intake.offset", 3, value.to_bits()));
         refused(0, "coder.offset", |forgery| forgery.set_u32("coder.offset", 3, value.to_bits()));
@@ -437,7 +452,7 @@ fn a_row_may_stand_for_several_vectors() {
     let bytes = forgery.bytes();
     open(&bytes).unwrap();
     let index = Hnsw::<i8>::from_bytes(AlignedVec::from_slice(&bytes).unwrap()).unwrap();
-    let found = common::search(&index, &[3; 20], 120, 120);
+    let found = sets::search(&index, &[3; 20], 120, 120);
     assert!(found.len() > 80, "{found:?}");
     for one in &found {
         let twin = (one.id + 60) % 120;
@@ -466,7 +481,7 @@ fn vectors_are_compared_when_they_are_asked_for() {
     std::fs::write(&path, &bytes).unwrap();
     assert_eq!(section_of(&Hnsw::<f32>::open(&path).unwrap_err()), "vectors");
     let lazy = Hnsw::<f32>::open_with(&path, OpenOptions::new().checks(Checks::OnFirstUse)).unwrap();
-    assert_eq!(common::search(&lazy, &[1.0; 5], 3, 30).len(), 3);
+    assert_eq!(sets::search(&lazy, &[1.0; 5], 3, 30).len(), 3);
     assert_eq!(section_of(&lazy.verify().unwrap_err()), "vectors");
 }
 
@@ -476,7 +491,7 @@ proptest! {
     /// Contents altered at random, every checksum right.
     #[test]
     fn forged_contents_are_refused_or_searched(
-        sample in 0usize..8,
+        sample in 0usize..9,
         edits in prop::collection::vec((0usize..SECTIONS, any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         thread_local! {

@@ -312,8 +312,7 @@ impl Round<'_> {
     fn their_turn(&self, guest: &mut Guest, lane: &mut Lane, round: usize, notices: &mut Vec<String>) {
         let Task::Peer(how) = lane.task else { return };
         let curve = (how, guest.ready.families[lane.point].to_string());
-        let curves = guest.ready.families.iter().any(|family| *family != guest.ready.families[lane.point]);
-        if round == 0 && guest.curves.get(&curve).is_some_and(|found| has_ended(found, curves)) {
+        if round == 0 && guest.curves.get(&curve).is_some_and(|found| has_ended(found)) {
             lane.is_open = false;
             return;
         }
@@ -381,12 +380,11 @@ impl Round<'_> {
     }
 }
 
-/// Whether a curve has come to its end: enough recall, or three settings in a row that gain nothing.
-fn has_ended(found: &[f64], is_one_of_many: bool) -> bool {
-    let gain = if is_one_of_many { 1e-3 } else { 1e-4 };
+/// Whether a curve has come to its end: enough recall, or two settings that spared less than a tenth of the misses.
+fn has_ended(found: &[f64]) -> bool {
     match found {
         [.., last] if *last >= ENOUGH => true,
-        [.., third, _, last] => last - third < gain && *last > USELESS,
+        [.., third, _, last] => 1.0 - last > 0.9 * (1.0 - third) && *last > USELESS,
         _ => false,
     }
 }
@@ -522,10 +520,13 @@ mod tests {
 
     #[test]
     fn a_curve_ends_with_enough_recall_or_no_gain() {
-        assert!(has_ended(&[0.5, 0.9996], true));
-        assert!(has_ended(&[0.9, 0.99, 0.9905, 0.9906], true));
-        assert!(!has_ended(&[0.9, 0.99, 0.9905, 0.9906], false), "the only curve goes on for less");
-        assert!(!has_ended(&[0.1, 0.1, 0.1], true), "nothing found yet is no end");
-        assert!(!has_ended(&[], true));
+        assert!(has_ended(&[0.5, 0.9996]));
+        assert!(has_ended(&[0.9, 0.99, 0.9903, 0.9904]));
+        assert!(
+            !has_ended(&[0.99, 0.998, 0.9985, 0.9987]),
+            "few misses are left, and a third of them was spared"
+        );
+        assert!(!has_ended(&[0.1, 0.1, 0.1]), "nothing found yet is no end");
+        assert!(!has_ended(&[]));
     }
 }

@@ -12,12 +12,15 @@ use serde_json::Value;
 use super::message::{Answer, How, Ready, Request, Said, parse};
 use super::{Limits, PeerCommand, PeerError};
 
-/// Longest line that is read: latencies of a million queries.
-const LONGEST_LINE: u64 = 16 << 20;
+/// Longest line that is read: latencies of some hundred thousand queries.
+const LONGEST_LINE: u64 = 4 << 20;
 /// What is kept of the standard error.
 const LAST_WORDS: u64 = 4096;
 /// How long a peer may take to end by itself.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The ids that were found, a list for every query.
+type Found = Vec<Vec<u32>>;
 
 /// What the thread that reads a peer's output has to say.
 enum Heard {
@@ -116,7 +119,7 @@ impl PeerProcess {
         setting: &Value,
         how: How,
         (save, some): (bool, Option<usize>),
-    ) -> Result<(Answer, Option<Vec<Vec<u32>>>), PeerError> {
+    ) -> Result<(Answer, Option<Found>), PeerError> {
         // What an earlier request left must not be taken for this one's answer.
         let _ = fs::remove_file(&self.ids);
         let mut line = serde_json::to_string(&Request { setting, how, save, queries: some })
@@ -146,7 +149,7 @@ impl PeerProcess {
     }
 
     /// The ids that were written, an id named twice counted once, places that were not filled left out.
-    fn found(&self) -> Result<Vec<Vec<u32>>, PeerError> {
+    fn found(&self) -> Result<Found, PeerError> {
         let bytes = fs::read(&self.ids).map_err(|source| PeerError::io(&self.ids, source))?;
         let (found, expected) = (bytes.len(), self.queries * self.k * 4);
         if found != expected {
@@ -162,7 +165,7 @@ impl PeerProcess {
             }
             ids
         };
-        Ok(bytes.chunks_exact(self.k * 4).map(row).collect())
+        Ok(bytes.chunks_exact((self.k * 4).max(1)).map(row).collect())
     }
 
     fn hear(&mut self, what: &'static str, limit: Duration) -> Result<Said, PeerError> {

@@ -3,7 +3,7 @@
 use super::figure;
 use super::plot::{Area, frame};
 use super::scale::Scale;
-use super::series::{Group, colour, full_name, groups, mark};
+use super::series::{Group, colour, full_name, groups, label, mark};
 use super::svg::{Anchor, Svg, spread};
 use crate::number::short;
 use crate::record::Record;
@@ -55,9 +55,10 @@ fn plot(group: &Group<'_>, cost: impl Fn(&Record) -> Option<f64>, title: &str) -
     frame(&mut svg, AREA, (&x, title), (&y, "queries per second"));
     let wanted: Vec<f64> = points.iter().map(|(record, _)| y.at(record.qps)).collect();
     let labels = spread(&wanted, 16.0, AREA.top, AREA.bottom);
-    for (&(record, cost), label) in points.iter().zip(labels) {
-        svg.line("leader", (x.at(cost) + 7.0, y.at(record.qps)), (AREA.right + 8.0, label));
-        svg.text("", (AREA.right + 12.0, label + 4.0), Anchor::Start, &full_name(record));
+    let curves = group.curves();
+    for (&(record, cost), height) in points.iter().zip(labels) {
+        svg.line("leader", (x.at(cost) + 7.0, y.at(record.qps)), (AREA.right + 8.0, height));
+        svg.text("", (AREA.right + 12.0, height + 4.0), Anchor::Start, &label(record, &curves));
     }
     for &(record, cost) in &points {
         let tip = format!(

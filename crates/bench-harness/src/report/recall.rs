@@ -3,9 +3,9 @@
 use super::figure;
 use super::plot::{Area, frame};
 use super::scale::{Scale, Spacing};
-use super::series::{Group, colour, full_name, groups, mark};
+use super::series::{Group, colour, full_name, groups, label, mark};
 use super::svg::{Anchor, Mark, Svg, spread};
-use crate::peers::standing::{self, curve_name};
+use crate::peers::standing;
 use crate::record::Record;
 use crate::run::Run;
 
@@ -100,11 +100,10 @@ fn plot(group: &Group<'_>) -> String {
         .collect();
     let wanted: Vec<f64> = ends.iter().map(|&(_, _, y)| y).collect();
     let labels = spread(&wanted, 16.0, AREA.top, AREA.bottom);
-    for (&(record, x, y), label) in ends.iter().zip(labels) {
-        let alone = curves.iter().any(|c| c.len() == 1 && c.iter().any(|r| std::ptr::eq(*r, record)));
-        let text = if alone && ends.len() <= 12 { full_name(record) } else { curve_name(record) };
-        svg.line("leader", (x + 7.0, y), (EXACT.1 + 6.0, label));
-        svg.text("", (EXACT.1 + 10.0, label + 4.0), Anchor::Start, &text);
+    for (&(record, x, y), height) in ends.iter().zip(labels) {
+        let text = label(record, &curves);
+        svg.line("leader", (x + 7.0, y), (EXACT.1 + 6.0, height));
+        svg.text("", (EXACT.1 + 10.0, height + 4.0), Anchor::Start, &text);
     }
     for &(record, x, y) in &points {
         let tip = format!(

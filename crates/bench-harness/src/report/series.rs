@@ -1,6 +1,6 @@
 //! What is drawn together: records of indexes grouped by data set and mode, and how each is named and coloured.
 
-use crate::peers::standing::same_curve;
+use crate::peers::standing::{curve_name, same_curve};
 use crate::record::Record;
 use crate::run::Run;
 
@@ -83,6 +83,16 @@ pub(super) fn full_name(record: &Record) -> String {
         "-" | "" => name(record),
         params => format!("{} {params}", name(record)),
     }
+}
+
+/// The name of a curve in a plot, where room is short: of a peer its name alone, of ours what tells it from our others.
+pub(super) fn label(record: &Record, curves: &[Vec<&Record>]) -> String {
+    if record.peer.is_some() {
+        return record.index.trim_start_matches("peer:").replace("-fastscan", "-fs");
+    }
+    let namesakes =
+        curves.iter().filter(|curve| curve.first().is_some_and(|first| name(first) == name(record)));
+    if namesakes.count() > 1 { curve_name(record) } else { name(record) }
 }
 
 /// The colour of an element type or of a peer, as a class of the page. The same peer has the same colour on every

@@ -1,7 +1,7 @@
 //! Speed: queries per second as bars, single queries and batches apart.
 
 use super::figure;
-use super::series::{Group, colour, full_name, groups, mode_words};
+use super::series::{Group, colour, full_name, groups, label, mode_words};
 use super::svg::{Anchor, Svg, escape, width_of};
 use crate::number::short;
 use crate::run::Run;
@@ -49,7 +49,8 @@ fn caption(group: &Group<'_>) -> String {
 }
 
 fn bars(group: &Group<'_>) -> String {
-    let names: Vec<String> = group.records.iter().map(|record| full_name(record)).collect();
+    let curves = group.curves();
+    let names: Vec<String> = group.records.iter().map(|record| label(record, &curves)).collect();
     let left = names.iter().map(|name| width_of(name)).fold(60.0, f64::max) + 12.0;
     let right = 150.0;
     let most = group.records.iter().map(|record| record.qps).fold(f64::MIN_POSITIVE, f64::max);
@@ -59,7 +60,7 @@ fn bars(group: &Group<'_>) -> String {
     for (row, (record, name)) in group.records.iter().zip(&names).enumerate() {
         let top = STEP * row as f64 + 4.0;
         let middle = top + BAR / 2.0;
-        let tip = format!("{name}: {:.1} queries per second, {}", record.qps, share(record));
+        let tip = format!("{}: {:.1} queries per second, {}", full_name(record), record.qps, share(record));
         svg.text("", (left - 10.0, middle + 4.5), Anchor::End, name);
         svg.rect(colour(record), (left, top), (length(record.qps).max(1.0), BAR), &tip);
         let slowest = record.qps_runs.iter().copied().fold(record.qps, f64::min);

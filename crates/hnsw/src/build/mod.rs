@@ -95,7 +95,7 @@ pub(crate) fn build<T: Element>(
     let seeds = draw(integers.len(), params.seeds);
     let graph = graph(points, &seeds, params, &mut stages)?;
     stages.begin("encoding")?;
-    let coding = storage::choose(points, &graph, &seeds, metric, params)?;
+    let coding = storage::choose(points, &graph, &seeds, &intake, params)?;
     // The vector that each row stands for: `order` counts groups.
     let first_of = |&group: &u32| groups.first.get(group as usize).copied().unwrap_or(0);
     let sources: Vec<u32> = order.iter().map(first_of).collect();
@@ -103,6 +103,7 @@ pub(crate) fn build<T: Element>(
     let codes = Codes { data, coding };
     let scan = match metric {
         Metric::Hamming => None,
+        Metric::InnerProduct if !intake.is_like_cosine() => None,
         _ if integers.len() * integers.dim() > tune.scan_bytes => None,
         _ => Some(Scan::new(integers, &norms)?),
     };
@@ -136,7 +137,7 @@ pub(crate) fn build<T: Element>(
         None => None,
     };
     let degree = graph.degree();
-    Ok(Hnsw {
+    let mut index = Hnsw {
         kernels,
         intake,
         codes,
@@ -147,8 +148,13 @@ pub(crate) fn build<T: Element>(
         labels: Labels::new(starts, Memory::from(ids), rows)?,
         seeds: Seeds { ids: Memory::from(AlignedVec::from_slice(&seeds)?) },
         quality: params.quality,
+        calibration: None,
         file: None,
-    })
+    };
+    if params.calibrate {
+        index.calibrate(None)?;
+    }
+    Ok(index)
 }
 
 /// Integer rows of `picked` vectors in their order of storage, and that order as places in `picked`.

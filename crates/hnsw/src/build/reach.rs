@@ -91,3 +91,31 @@ fn spread(graph: &Adjacency, row: u32, from: u32, parent: &mut [u32], queue: &mu
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::partition::norms;
+    use simd_kernels::{Kernels, Rows};
+
+    #[test]
+    fn rows_that_nothing_leads_to_are_linked_and_paths_are_kept() {
+        // A ring of full rows, and four rows that point into it but that nothing points at.
+        let data: Vec<i8> = (0..20).flat_map(|row| [row * 5, row, -row]).collect();
+        let rows = Rows::new(&data, 3).unwrap();
+        let norms = norms(rows).unwrap();
+        let points = Points { rows, norms: &norms, kernels: Kernels::active().unwrap() };
+        let mut graph = Adjacency::new(20, 2).unwrap();
+        for row in 0..16u32 {
+            graph.set(row, &[(row + 1) % 16, (row + 2) % 16]).unwrap();
+        }
+        for row in 16..20 {
+            graph.set(row, &[row - 16]).unwrap();
+        }
+        assert_eq!(connect(points, &mut graph, 3).unwrap(), 4);
+        let mut parent = vec![NONE; 20];
+        spread(&graph, 3, 3, &mut parent, &mut Vec::new());
+        assert!(parent.iter().all(|&parent| parent != NONE));
+        assert_eq!(connect(points, &mut graph, 3).unwrap(), 0);
+    }
+}

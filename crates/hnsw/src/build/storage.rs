@@ -13,6 +13,7 @@ use crate::code::encode_all;
 use crate::codes::{CodeQuery, Coding};
 use crate::error::Error;
 use crate::graph::Graph;
+use crate::intake::Intake;
 use crate::metric::Metric;
 use crate::parallel;
 use crate::params::{BuildParams, Storage};
@@ -40,9 +41,10 @@ pub(crate) fn choose(
     points: Points<'_>,
     graph: &impl Graph,
     seeds: &[u32],
-    metric: Metric,
+    intake: &Intake,
     params: &BuildParams,
 ) -> Result<Coding, Error> {
+    let metric = intake.metric;
     let rows = points.rows;
     if metric == Metric::Hamming || rows.is_empty() {
         return Ok(Coding::Full);
@@ -53,6 +55,9 @@ pub(crate) fn choose(
         Storage::Bytes => Ok(Coding::Bytes { dim: rows.dim() }),
         Storage::Bits => Ok(Coding::Signs { means: signs::means(rows) }),
         Storage::Lines(lines) => mixed(lines),
+        Storage::Auto if metric == Metric::InnerProduct && !intake.is_like_cosine() => {
+            Ok(Coding::Bytes { dim: rows.dim() })
+        }
         Storage::Auto => automatic(points, graph, seeds),
     }
 }
@@ -122,7 +127,8 @@ impl Sample {
                 (Beam::default(), CodeQuery::default(), vec![0; seeds.len()]);
             let mut found = 0;
             for (&row, truth) in self.rows.iter().zip(&self.truth) {
-                query.set(coding, points.rows.row(row as usize).unwrap_or_default(), &[], points.kernels)?;
+                let integers = points.rows.row(row as usize).unwrap_or_default();
+                query.set(coding, Metric::L2, (integers, &[]), points.kernels)?;
                 query.score(coding, codes, seeds, points.kernels, &mut scores)?;
                 let Some((best, score)) = points.kernels.argmin(&scores) else { continue };
                 beam.start(graph, ef + 1);
