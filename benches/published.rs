@@ -25,7 +25,7 @@ fn pin(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         let mut other = writer.published().reader()?;
         beside(
             company,
-            || drop(black_box(*other.pin())),
+            || _ = black_box(*other.pin()),
             || {
                 group.bench_function("published", |bencher| bencher.iter(|| *reader.pin()));
             },
@@ -33,7 +33,7 @@ fn pin(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         let read = || locked.read().map_or(0, |guard| **guard);
         beside(
             company,
-            || drop(black_box(read())),
+            || _ = black_box(read()),
             || {
                 group.bench_function("read lock", |bencher| bencher.iter(read));
             },
@@ -41,7 +41,7 @@ fn pin(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         let clone = || locked.read().map_or(0, |guard| *Arc::clone(&guard));
         beside(
             company,
-            || drop(black_box(clone())),
+            || _ = black_box(clone()),
             || {
                 group.bench_function("read lock and Arc", |bencher| bencher.iter(clone));
             },
@@ -94,7 +94,7 @@ fn publish(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Random rows of 128 bytes, asked for a few ahead as a graph search does, from blocks and from one array.
+/// Random rows of 128 bytes, independent of each other, from blocks and from one array.
 fn rows(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let flat = AlignedVec::<u32>::from_slice(&(0..(ROWS * WIDTH) as u32).collect::<Vec<_>>())?;
     let mut group = criterion.benchmark_group("1000 random rows of 1M x 32 u32");
