@@ -1,5 +1,28 @@
 //! Graph-based approximate nearest-neighbour search with quantised traversal.
-//!
-//! **Nothing is implemented yet.** The crate holds its place in the layering
-//! (`simd-kernels <- layouts <- hnsw`) so that the engine lands where users will look for it.
 #![forbid(unsafe_code)]
+#![allow(missing_docs, dead_code, clippy::print_stderr)]
+
+mod beam;
+mod build;
+mod code;
+mod error;
+mod graph;
+mod index;
+mod intake;
+mod labels;
+mod metric;
+mod parallel;
+mod params;
+mod pool;
+mod rotation;
+mod search;
+mod seeds;
+mod view;
+mod visited;
+
+pub use error::Error;
+pub use index::Hnsw;
+pub use layouts::Neighbor;
+pub use metric::Metric;
+pub use params::{BuildParams, Quality, SearchParams, Storage};
+pub use search::Searcher;

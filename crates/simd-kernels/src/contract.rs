@@ -160,6 +160,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { kernels: &["codes_u8"], divides: false, bodies: CODES_U8 },
     Family { kernels: &["codes_u4"], divides: false, bodies: CODES_U4 },
+    Family { kernels: &["codes_mixed"], divides: false, bodies: CODES_MIXED },
     Family { kernels: &["hamming_bits"], divides: false, bodies: BITS },
     Family { kernels: &["jaccard_bits"], divides: true, bodies: BITS },
     Family {
@@ -254,6 +255,15 @@ const CODES_U4: &[Body] = &[
     body(Tier::Avx512Icl, 30.0, &[need(&["vpdpbusd"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+];
+
+const CODES_MIXED: &[Body] = &[
+    baseline(1.5, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 4.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 6.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 8.0, &[need(&["vpdpbusd"], 512), need(&["vpsllvd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smull", "smlal"], 128), need(&["mls"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128), need(&["mls"], 128)]),
 ];
 
 const SINGLE: &[Body] = &[

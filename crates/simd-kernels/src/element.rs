@@ -54,12 +54,15 @@ pub trait Distance:
 macro_rules! distance {
     ($($type:ty),+) => {$(
         impl Distance for $type {
+            #[inline]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
+            #[inline]
             fn from_f64(value: f64) -> Self {
                 value as $type
             }
+            #[inline]
             fn to_f32(self) -> f32 {
                 self as f32
             }
@@ -77,10 +80,12 @@ macro_rules! element {
             type Real = $real;
             const MAX_DIM: usize = $max_dim;
             const NAME: &'static str = $name;
+            #[inline]
             fn to_f64(self) -> f64 {
                 let to: fn($type) -> f64 = $to;
                 to(self)
             }
+            #[inline]
             fn from_f64(value: f64) -> Self {
                 let from: fn(f64) -> $type = $from;
                 from(value)

@@ -41,6 +41,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         jaccard,
         u8_i8,
         u4_i8,
+        mixed,
         panel_f32,
         panel_f64,
         panel_u8,
@@ -59,6 +60,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.forms("jaccard_bits", jaccard);
     list.forms("codes_u8", u8_i8);
     list.forms("codes_u4", u4_i8);
+    list.forms("codes_mixed", mixed);
     list.panels(panel_f32);
     list.panels(panel_f64);
     list.panels(panel_u8);

@@ -20,6 +20,7 @@
 //! | cosine: [`Kernels::cosine`], [`Kernels::cosine_rows`], … | the same | pair, rows, ids, tile |
 //! | Hamming, Jaccard: [`Kernels::hamming`], [`Kernels::jaccard`] | bits | pair, rows, ids, tile |
 //! | `i8` query · 8-bit or packed 4-bit codes: [`Kernels::codes_u8`], [`Kernels::codes_u4`] | codes | pair, rows, ids, tile |
+//! | squared distance to codes of mixed width: [`Kernels::codes_mixed`] | codes | pair, rows, ids, tile |
 //! | many queries · interleaved rows: [`Kernels::panels`] | `f32 f64 u8 i8` | inner product, L2² |
 //! | exp, sqrt, RBF, Matérn: [`Kernels::exp`], [`Kernels::sqrt`], [`Kernels::covariance`] | `f32 f64` | in place |
 //! | Walsh-Hadamard: [`Kernels::walsh_hadamard`] | `f32 f64` | in place |

@@ -43,11 +43,17 @@ pub type BitForms<O> = Forms<u8, u8, O>;
 impl<Q: Element, E: Element, O> Forms<Q, E, O> {
     #[inline]
     fn expect_granule(&self, dim: usize) -> Result<(), ShapeError> {
-        if self.granule == 1 || dim.is_multiple_of(self.granule) {
-            Ok(())
-        } else {
-            Err(ShapeError::Granule { dim, granule: self.granule })
+        if self.granule == 1 {
+            return Ok(());
         }
+        if !dim.is_multiple_of(self.granule) {
+            return Err(ShapeError::Granule { dim, granule: self.granule });
+        }
+        // A packed row may be within its own limit and stand for more dimensions than a sum can hold.
+        if dim > Q::MAX_DIM {
+            return Err(ShapeError::Dimension { dim, max: Q::MAX_DIM });
+        }
+        Ok(())
     }
 
     /// The measure of one pair. Complexity O(dim). A call per pair costs several times what [`Forms::rows`]
@@ -76,7 +82,8 @@ impl<Q: Element, E: Element, O> Forms<Q, E, O> {
     /// The measure of `query` to every row, in row order. Complexity O(rows · dim); no allocation.
     ///
     /// # Errors
-    /// [`ShapeError`] if `query` is not one row long or `out` does not hold one place a row.
+    /// [`ShapeError`] if `query` is not one row long or above the element's limit, or `out` does not hold one
+    /// place a row.
     #[inline]
     pub fn rows(&self, query: &[Q], rows: Rows<'_, E>, out: &mut [O]) -> Result<(), ShapeError> {
         self.expect_granule(query.len())?;
@@ -91,8 +98,8 @@ impl<Q: Element, E: Element, O> Forms<Q, E, O> {
     /// Complexity O(ids · dim); no allocation.
     ///
     /// # Errors
-    /// [`ShapeError`] if `query` is not one row long, `out` does not hold one place an id, or an id names no
-    /// row; `out` is then as it was.
+    /// [`ShapeError`] if `query` is not one row long or above the element's limit, `out` does not hold one place
+    /// an id, or an id names no row; `out` is then as it was.
     #[inline]
     pub fn ids(&self, query: &[Q], rows: Rows<'_, E>, ids: &[u32], out: &mut [O]) -> Result<(), ShapeError> {
         self.expect_granule(query.len())?;
@@ -157,6 +164,7 @@ pub struct Kernels {
     pub(crate) jaccard: BitForms<f32>,
     pub(crate) u8_i8: CodeForms,
     pub(crate) u4_i8: CodeForms,
+    pub(crate) mixed: CodeForms,
     pub(crate) panel_f32: PanelForms<f32>,
     pub(crate) panel_f64: PanelForms<f64>,
     pub(crate) panel_u8: PanelForms<u8>,
@@ -241,6 +249,24 @@ impl Kernels {
     /// multiple of 32 with zeros in the query.
     pub fn codes_u4(&'static self) -> &'static CodeForms {
         &self.u4_i8
+    }
+
+    /// Squared distance of a query to codes of mixed width, up to a constant of the query, exact.
+    ///
+    /// A row is whole lines of 64 bytes. Each byte holds one wide code (up to 7 bits) or two of 4 bits, and the
+    /// query says which: for every line it brings 320 bytes, `[i8; 64]` weights of the low parts, the same for
+    /// the high parts, two masks `[u8; 64]` (of which the low 7 and the low 4 bits count), and one shift
+    /// (0 to 3) for each four bytes, as `[u32; 16]`, little-endian. With `low = byte & mask_low`,
+    /// `high = (byte >> 4) & mask_high`, the result is the sum over groups of four bytes of
+    ///
+    /// `2 Σ (low² + high²) − ((Σ weight_low · low + weight_high · high) << shift)`.
+    ///
+    /// With weights of 4 q for 4-bit parts (shift 0) and of q for wide ones (shift 2), where codes and query
+    /// share one step, that is `2 Σ (code − q)² − 2 Σ q²`. Reverse water-filling over principal components
+    /// (Cover and Thomas, *Elements of Information Theory*, 10.3.3) asks for just that: a common step, and bits
+    /// where the variance is.
+    pub fn codes_mixed(&'static self) -> &'static CodeForms {
+        &self.mixed
     }
 }
 

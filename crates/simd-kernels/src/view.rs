@@ -181,6 +181,11 @@ impl<'a, T: Element> Rows<'a, T> {
         (0..rows.len).map(move |index| &rows.data[index * rows.stride..index * rows.stride + rows.dim])
     }
 
+    /// The slice that the rows lie in, gaps included.
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+
     /// The address of row 0. Row `i < len` starts `i * stride` elements further on.
     pub(crate) fn as_ptr(&self) -> *const T {
         self.data.as_ptr()

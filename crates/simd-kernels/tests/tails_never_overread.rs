@@ -57,7 +57,13 @@ fn walk<Q: Element, E: Element, O: Distance>(forms: &Forms<Q, E, O>, pack: usize
     let largest = 200 * size_of::<f64>() * ROWS;
     let (mut query, mut data, mut results) =
         (Guarded::new(largest), Guarded::new(largest), Guarded::new(largest));
-    for dim in (1..=144).filter(|dim| dim % granule == 0) {
+    // Granules that are longer than that have whole steps and no tails.
+    let dims: Vec<usize> = if granule > 144 {
+        (1..=9).map(|count| count * granule).collect()
+    } else {
+        (1..=144).filter(|dim| dim % granule == 0).collect()
+    };
+    for dim in dims {
         for at_end in [true, false] {
             let (row_len, queries) = (dim / pack, query.slice::<Q>(2 * dim, at_end));
             let rows = Rows::with_stride(
@@ -130,5 +136,6 @@ fn bits_and_codes_stay_inside_their_arguments() {
         walk(kernels.jaccard(), 1, 1);
         walk(kernels.codes_u8(), 1, 1);
         walk(kernels.codes_u4(), 2, 32);
+        walk(kernels.codes_mixed(), 5, 320);
     }
 }

@@ -14,6 +14,9 @@ const BLOCK_BYTES: usize = 16 << 10;
 const TILE_QUERIES: usize = 8;
 /// What the dimension of 4-bit codes has to be a multiple of.
 const CODES_GROUP: usize = 32;
+/// Bytes of a line of codes of mixed width, what a query brings for it, and how many dimensions it holds when every
+/// other byte is one code and the rest are two.
+const LINE: (usize, usize, usize) = (64, 320, 96);
 
 /// What is called, and how many distances a call computes.
 #[derive(Clone, Copy)]
@@ -54,6 +57,8 @@ struct View<'a, Q, E> {
     queries: Rows<'a, Q>,
     rows: Rows<'a, E>,
     ids: &'a [u32],
+    /// Dimensions by which the case is known.
+    dim: usize,
 }
 
 impl<Q: Element, E: Element> Block<Q, E> {
@@ -73,7 +78,7 @@ impl<Q: Element, E: Element> Block<Q, E> {
     fn view(&self) -> Result<View<'_, Q, E>, ShapeError> {
         let queries = Rows::new(&self.queries, self.dim)?;
         let rows = Rows::new(&self.rows, self.row_len)?;
-        Ok(View { query: queries.row(0).unwrap_or_default(), queries, rows, ids: &self.ids })
+        Ok(View { query: queries.row(0).unwrap_or_default(), queries, rows, ids: &self.ids, dim: self.dim })
     }
 }
 
@@ -99,7 +104,7 @@ fn visit_forms<Q: Element, E: Element, O: Distance>(
             form: form.name(),
             shape: format!("{len} rows"),
             n: len,
-            dim: if dtype == "bits" { view.queries.dim() * 8 } else { view.queries.dim() },
+            dim: view.dim,
             results,
             block_bytes: len * row_bytes,
             bytes_per_result: Some(row_bytes),
@@ -164,7 +169,7 @@ pub(super) fn distances<T: Element>(dim: usize, visitor: &mut Visitor<'_>) -> Re
 /// Hamming and Jaccard distance of strings of so many bytes.
 pub(super) fn bits(bytes: usize, visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
     let block = Block::<u8, u8>::new(bytes, bytes)?;
-    let view = block.view()?;
+    let view = View { dim: bytes * 8, ..block.view()? };
     visit_forms(("hamming", "bits"), view, visitor, |kernels, form, view, out| {
         call(kernels.hamming(), form, view, out)
     })?;
@@ -173,7 +178,7 @@ pub(super) fn bits(bytes: usize, visitor: &mut Visitor<'_>) -> Result<(), Kernel
     })
 }
 
-/// A query of `i8` and codes of 8 and of 4 bits.
+/// A query of `i8` and codes of 8, of 4 and of mixed bits.
 pub(super) fn codes(dim: usize, visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
     let block = Block::<i8, u8>::new(dim, dim)?;
     visit_forms(("codes", "u8"), block.view()?, visitor, |kernels, form, view, out| {
@@ -183,5 +188,11 @@ pub(super) fn codes(dim: usize, visitor: &mut Visitor<'_>) -> Result<(), KernelS
     let block = Block::<i8, u8>::new(padded, padded / 2)?;
     visit_forms(("codes", "u4"), block.view()?, visitor, |kernels, form, view, out| {
         call(kernels.codes_u4(), form, view, out)
+    })?;
+    let (bytes, query, dimensions) = LINE;
+    let lines = dim.div_ceil(dimensions);
+    let block = Block::<i8, u8>::new(lines * query, lines * bytes)?;
+    visit_forms(("codes", "mixed"), View { dim, ..block.view()? }, visitor, |kernels, form, view, out| {
+        call(kernels.codes_mixed(), form, view, out)
     })
 }

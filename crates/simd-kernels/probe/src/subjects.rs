@@ -51,6 +51,9 @@ pub(crate) fn of_table(kernels: &'static Kernels, fault: Option<&str>) -> Vec<Su
     forms("codes_u8", kernels.codes_u8(), DIM, 1, codes, &mut list);
     let codes = |a: &[i8], b: &[u8]| f64::from(reference::codes_u4(a, b));
     forms("codes_u4", kernels.codes_u4(), DIM, 2, codes, &mut list);
+    // Two lines of 64 bytes, for each of which a query brings 320.
+    let codes = |a: &[i8], b: &[u8]| f64::from(reference::codes_mixed(a, b));
+    forms("codes_mixed", kernels.codes_mixed(), 640, 5, codes, &mut list);
     panels::<f32>(kernels, &mut list);
     panels::<f64>(kernels, &mut list);
     panels::<u8>(kernels, &mut list);

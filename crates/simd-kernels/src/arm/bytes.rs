@@ -17,11 +17,19 @@ pub(super) trait Bytes {
     /// See `dot_u8`.
     unsafe fn dot_i8(acc: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t;
 
-    /// `acc` + Σ `a` · `b` over both registers of each, where every `b` is within 0..=15.
+    /// `acc` + Σ `a` · `b` over both registers of each, where twice the largest product of the first ones and
+    /// twice that of the second ones together fit 16 bits.
     ///
     /// # Safety
     /// See `dot_u8`.
-    unsafe fn dot_nibbles(acc: int32x4_t, a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t;
+    unsafe fn dot_small(acc: int32x4_t, a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t;
+
+    /// Σ `a` · `b` over both registers of each, every four consecutive bytes in a lane of their own, where the
+    /// largest product of the first ones and that of the second ones together fit 16 bits.
+    ///
+    /// # Safety
+    /// See `dot_u8`.
+    unsafe fn dot_groups(a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t;
 
     /// `acc` + Σ `a`.
     ///

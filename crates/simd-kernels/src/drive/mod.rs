@@ -54,6 +54,8 @@ pub(crate) unsafe trait Step {
     const PACK: usize = 1;
     /// What the dimension must be a multiple of: 1, or the group of packed codes.
     const GRANULE: usize = 1;
+    /// Whether a dimension may be no multiple of `WIDTH`. Where it may not, the partial loads are never called.
+    const HAS_TAIL: bool = !Self::GRANULE.is_multiple_of(Self::WIDTH);
 
     /// # Safety
     /// `from` must be readable for `WIDTH` dimensions.
@@ -121,6 +123,7 @@ unsafe fn block<S: Step, const R: usize>(
     unsafe {
         // `Rows` has no dimension of zero; unsaid, a `memset` of the results is compiled for it.
         std::hint::assert_unchecked(dim > 0);
+        std::hint::assert_unchecked(S::HAS_TAIL || dim >= S::WIDTH);
         let mut acc = [S::zero(); R];
         let mut at = 0;
         while at + S::WIDTH <= dim {
@@ -130,7 +133,7 @@ unsafe fn block<S: Step, const R: usize>(
             }
             at += S::WIDTH;
         }
-        if at < dim {
+        if S::HAS_TAIL && at < dim {
             let n = dim - at;
             let query = S::load_query_partial(query.add(at), n);
             // The loads, which branch, come first. What is left has no branch and is unrolled, and only then do

@@ -29,7 +29,7 @@ pub(crate) unsafe fn pair<S: Step, const U: usize>(query: &[S::Query], row: &[S:
                 at += S::WIDTH;
             }
         }
-        if at < dim {
+        if S::HAS_TAIL && at < dim {
             let n = dim - at;
             let last = &mut acc[U - 1];
             *last = S::step(

@@ -88,7 +88,7 @@ unsafe fn accumulate<S: Step, const Q: usize>(
             }
             at += S::WIDTH;
         }
-        if at < dim {
+        if S::HAS_TAIL && at < dim {
             let n = dim - at;
             // The loads, which branch, come first. What is left has no branch and is unrolled, and only then do
             // the accumulators stay in registers through the loop above.

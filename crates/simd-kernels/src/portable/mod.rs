@@ -11,6 +11,7 @@ mod half;
 mod int8;
 mod lanes;
 mod math;
+mod mixed;
 mod panel;
 mod select;
 
@@ -29,6 +30,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    mixed: mixed::MIXED,
     panel_f32: panel::F32,
     panel_f64: panel::F64,
     panel_u8: panel::U8,

@@ -54,6 +54,24 @@ pub fn codes_u8(query: &[i8], codes: &[u8]) -> i32 {
     query.iter().zip(codes).map(|(&q, &c)| i32::from(q) * i32::from(c)).sum()
 }
 
+/// The distance of codes of mixed width (see [`crate::Kernels::codes_mixed`]).
+pub fn codes_mixed(query: &[i8], codes: &[u8]) -> i32 {
+    let mut sum = 0;
+    for (query, line) in query.chunks_exact(320).zip(codes.chunks_exact(64)) {
+        for group in 0..16 {
+            let (mut squares, mut products) = (0, 0);
+            for byte in 4 * group..4 * group + 4 {
+                let low = i32::from(line[byte] & query[128 + byte] as u8 & 0x7f);
+                let high = i32::from((line[byte] >> 4) & query[192 + byte] as u8 & 0x0f);
+                squares += low * low + high * high;
+                products += i32::from(query[byte]) * low + i32::from(query[64 + byte]) * high;
+            }
+            sum += 2 * squares - (products << (query[256 + 4 * group] & 3));
+        }
+    }
+    sum
+}
+
 /// Σ query · code for packed 4-bit codes (see [`crate::Kernels::codes_u4`]).
 pub fn codes_u4(query: &[i8], codes: &[u8]) -> i32 {
     let code = |dim: usize| {

@@ -106,4 +106,7 @@ fn bits_and_codes(kernels: &'static Kernels, tally: &mut Tally) {
     measure(&codes("codes_u8", 1, 1, &codes_u8), kernels.codes_u8(), tally);
     let codes_u4 = move |a: &[i8], b: &[u8]| exact(f64::from(reference::codes_u4(a, b)));
     measure(&codes("codes_u4", 2, 32, &codes_u4), kernels.codes_u4(), tally);
+    // Any bits are a query of codes of mixed width: what does not count of its masks and shifts is at random too.
+    let codes_mixed = move |a: &[i8], b: &[u8]| exact(f64::from(reference::codes_mixed(a, b)));
+    measure(&codes("codes_mixed", 5, 320, &codes_mixed), kernels.codes_mixed(), tally);
 }

@@ -1,6 +1,6 @@
 //! Values at the edge: NaN, infinities, signed zeros, denormals, and sums as large as the types allow.
 
-use simd_kernels::{Element, Kernels, Measure, bf16, f16};
+use simd_kernels::{Element, Kernels, Measure, bf16, f16, reference};
 
 use super::measures::{cosine, plan_of, truth};
 use super::{Plan, QUERIES, ROWS, Random, Shape, Tally, Truth, element, shape};
@@ -16,6 +16,7 @@ pub(super) fn of_table(kernels: &'static Kernels, tally: &mut Tally) {
     largest::<i8>(kernels, -128.0, 127.0, tally);
     largest::<i8>(kernels, -128.0, -128.0, tally);
     largest_codes(kernels, tally);
+    largest_mixed_codes(kernels, tally);
 }
 
 /// One special value in one row, at the start, inside and at the end: that row must show it and no other row.
@@ -75,5 +76,37 @@ fn largest_codes(kernels: &'static Kernels, tally: &mut Tally) {
         let u4_codes = |_: &[i8], _: &[u8]| value(15.0);
         let vectors = Shape { dim, row_len: dim / 2, stride: dim / 2, queries: &queries, data: &data };
         shape(&plan("codes_u4", 2, &u4_codes), kernels.codes_u4(), &vectors, tally);
+    }
+}
+
+/// All bits of codes, masks and shifts set, and weights at both ends: parts must be taken as 7 and 4 bits and shifts
+/// as 3, sums of two products must not saturate, and sums of a row must fit an `i32`.
+fn largest_mixed_codes(kernels: &'static Kernels, tally: &mut Tally) {
+    const LINE: usize = 320;
+    let lines = i8::MAX_DIM / LINE;
+    let dim = lines * LINE;
+    let data = vec![255u8; ROWS * dim / 5];
+    for (low, high) in [(-128, -128), (-128, 127), (127, -128), (127, 127)] {
+        let mut queries = vec![-1i8; QUERIES * dim];
+        for line in queries.chunks_exact_mut(LINE) {
+            line[..64].fill(low);
+            line[64..128].fill(high);
+        }
+        let group = 8 * (127 * 127 + 15 * 15) - 32 * (127 * i64::from(low) + 15 * i64::from(high));
+        let value = (16 * lines as i64 * group) as f64;
+        let truth = |a: &[i8], b: &[u8]| {
+            assert_eq!(f64::from(reference::codes_mixed(a, b)), value, "the scalar twin");
+            Truth { value, tolerance: 0.0 }
+        };
+        let plan = Plan {
+            name: "codes_mixed".to_owned(),
+            pack: 5,
+            granule: LINE,
+            query: element::<i8>,
+            row: element::<u8>,
+            truth: &truth,
+        };
+        let vectors = Shape { dim, row_len: dim / 5, stride: dim / 5, queries: &queries, data: &data };
+        shape(&plan, kernels.codes_mixed(), &vectors, tally);
     }
 }

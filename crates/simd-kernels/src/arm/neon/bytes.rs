@@ -26,15 +26,26 @@ impl Bytes for Neon {
             vpadalq_s16(acc, vmull_high_s8(a, b))
         }
     }
-    /// Four products of at most 128 · 15 fit 16 bits: one widening addition serves 32 of them.
+    /// Four products fit 16 bits: one widening addition serves 32 of them.
     #[inline(always)]
-    unsafe fn dot_nibbles(acc: int32x4_t, a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
+    unsafe fn dot_small(acc: int32x4_t, a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
         // SAFETY: as above.
         unsafe {
             let products = vmull_s8(vget_low_s8(a[0]), vget_low_s8(b[0]));
             let products = vmlal_high_s8(products, a[0], b[0]);
             let products = vmlal_s8(products, vget_low_s8(a[1]), vget_low_s8(b[1]));
             vpadalq_s16(acc, vmlal_high_s8(products, a[1], b[1]))
+        }
+    }
+    /// Two products fit 16 bits, and four do not.
+    #[inline(always)]
+    unsafe fn dot_groups(a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe {
+            let first = vmull_s8(vget_low_s8(a[0]), vget_low_s8(b[0]));
+            let first = vmlal_s8(first, vget_low_s8(a[1]), vget_low_s8(b[1]));
+            let second = vmlal_high_s8(vmull_high_s8(a[0], b[0]), a[1], b[1]);
+            vpaddq_s32(vpaddlq_s16(first), vpaddlq_s16(second))
         }
     }
     #[inline(always)]

@@ -159,7 +159,7 @@ unsafe impl<B: Bytes> Step for CodesU4<B> {
     #[inline(always)]
     unsafe fn step(acc: int32x4_t, query: [int8x16_t; 2], row: [int8x16_t; 2]) -> int32x4_t {
         // SAFETY: as above.
-        unsafe { B::dot_nibbles(acc, query, row) }
+        unsafe { B::dot_small(acc, query, row) }
     }
     #[inline(always)]
     unsafe fn merge(a: int32x4_t, b: int32x4_t) -> int32x4_t {

@@ -44,9 +44,14 @@ impl Bytes for NeonDot {
         unsafe { sdot(acc, a, b) }
     }
     #[inline(always)]
-    unsafe fn dot_nibbles(acc: int32x4_t, a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
+    unsafe fn dot_small(acc: int32x4_t, a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
         // SAFETY: as above.
         unsafe { sdot(sdot(acc, a[0], b[0]), a[1], b[1]) }
+    }
+    #[inline(always)]
+    unsafe fn dot_groups(a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { sdot(sdot(vdupq_n_s32(0), a[0], b[0]), a[1], b[1]) }
     }
     #[inline(always)]
     unsafe fn sum(acc: uint32x4_t, a: uint8x16_t) -> uint32x4_t {

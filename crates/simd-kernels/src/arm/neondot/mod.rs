@@ -5,6 +5,7 @@ mod bits;
 mod bytes;
 mod codes;
 mod int8;
+mod mixed;
 mod panel;
 
 use crate::table::Kernels;
@@ -46,6 +47,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    mixed: mixed::MIXED,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     ..crate::arm::neon::KERNELS

@@ -5,6 +5,7 @@ mod codes;
 mod f32;
 mod f64;
 mod int8;
+mod mixed;
 mod panel;
 
 mod lanes;
@@ -54,6 +55,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    mixed: mixed::MIXED,
     panel_f32: panel::PANEL_F32,
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,

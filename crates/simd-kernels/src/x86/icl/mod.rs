@@ -4,6 +4,7 @@
 mod bits;
 mod codes;
 mod int8;
+mod mixed;
 mod panel;
 
 use crate::table::Kernels;
@@ -58,6 +59,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     jaccard: bits::JACCARD,
     u8_i8: codes::U8_I8,
     u4_i8: codes::U4_I8,
+    mixed: mixed::MIXED,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     ..crate::x86::avx512::KERNELS

@@ -1,0 +1,82 @@
+//! What can go wrong, and with which argument.
+
+/// Why an index could not be built, searched, changed, saved or opened. What failed left everything as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A vector of the wrong length.
+    #[error("`{argument}` has dimension {actual}, the index has {expected}")]
+    Dimension {
+        /// The name of the argument.
+        argument: &'static str,
+        /// What the index holds.
+        expected: usize,
+        /// What was given.
+        actual: usize,
+    },
+    /// NaN or infinity.
+    #[error("`{argument}` row {row}, column {column} is not a finite number")]
+    NotFinite {
+        /// The name of the argument.
+        argument: &'static str,
+        /// The row, 0 for a single vector.
+        row: usize,
+        /// The column.
+        column: usize,
+    },
+    /// A vector without direction, under cosine.
+    #[error("`{argument}` row {row} is all zeros: it has no angle to anything")]
+    ZeroVector {
+        /// The name of the argument.
+        argument: &'static str,
+        /// The row, 0 for a single vector.
+        row: usize,
+    },
+    /// A number that an argument must not be.
+    #[error("`{argument}` is {value}, expected {expected}")]
+    Parameter {
+        /// The name of the argument.
+        argument: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// A metric that does not compare vectors of this type.
+    #[error("metric {metric} does not compare {element} vectors")]
+    Metric {
+        /// The metric.
+        metric: &'static str,
+        /// The element type.
+        element: &'static str,
+    },
+    /// More vectors than 31-bit ids can name.
+    #[error("{rows} vectors are more than an index can hold")]
+    TooMany {
+        /// How many there were.
+        rows: usize,
+    },
+    /// The caller's `Progress` said stop.
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// A file whose sections do not belong together.
+    #[error("section `{section}` is damaged: {reason}")]
+    Damaged {
+        /// The section.
+        section: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No memory, or a structure that does not hold.
+    #[error(transparent)]
+    Layout(#[from] layouts::Error),
+    /// A kernel refused its arguments.
+    #[error(transparent)]
+    Shape(#[from] simd_kernels::ShapeError),
+    /// `NIGH_SIMD` names no tier of this CPU.
+    #[error(transparent)]
+    Tier(#[from] simd_kernels::TierError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Container(#[from] layouts::container::ContainerError),
+}

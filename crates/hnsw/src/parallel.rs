@@ -1,0 +1,41 @@
+//! Work over a range in blocks, on the caller's rayon pool or, without the feature, one after the other.
+//!
+//! Every function gives the same result for any number of threads: blocks are fixed by the caller, each writes
+//! only its own part, and parts are put together in order.
+
+use crate::Error;
+
+/// `work(block, start..end)` for every block of `size` items, results in order.
+pub(crate) fn blocks<R: Send>(
+    len: usize,
+    size: usize,
+    work: impl Fn(std::ops::Range<usize>) -> Result<R, Error> + Sync + Send,
+) -> Result<Vec<R>, Error> {
+    let block = |index: usize| work(index * size..((index + 1) * size).min(len));
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        (0..len.div_ceil(size)).into_par_iter().map(block).collect()
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        (0..len.div_ceil(size)).map(block).collect()
+    }
+}
+
+/// `work(index, chunk)` for every chunk of `size` items of `data`.
+pub(crate) fn chunks<T: Send>(
+    data: &mut [T],
+    size: usize,
+    work: impl Fn(usize, &mut [T]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        data.par_chunks_mut(size).enumerate().try_for_each(|(index, chunk)| work(index, chunk))
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        data.chunks_mut(size).enumerate().try_for_each(|(index, chunk)| work(index, chunk))
+    }
+}

@@ -1,0 +1,82 @@
+//! The candidates of a search: one sorted array of numbers that hold score, row and mark together.
+
+/// At most `ef` candidates, nearest first; ties to the lower row.
+///
+/// A candidate is one `u64`: the score in the upper half, with its sign flipped so that it sorts unsigned, then the
+/// row, and in the lowest bit whether it has been expanded. An insertion is a branch-free binary search and a
+/// short move.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    keys: Vec<u64>,
+    len: usize,
+    ef: usize,
+    /// Everything before it has been expanded.
+    cursor: usize,
+}
+
+const SIGN: u32 = 1 << 31;
+
+fn key(score: i32, id: u32) -> u64 {
+    u64::from(score as u32 ^ SIGN) << 32 | u64::from(id << 1)
+}
+
+fn score(key: u64) -> i32 {
+    ((key >> 32) as u32 ^ SIGN) as i32
+}
+
+fn id(key: u64) -> u32 {
+    key as u32 >> 1
+}
+
+impl Pool {
+    /// Empties it and sets its capacity.
+    pub(crate) fn reset(&mut self, ef: usize) {
+        self.keys.resize(self.keys.len().max(ef + 1), 0);
+        (self.len, self.ef, self.cursor) = (0, ef, 0);
+    }
+
+    /// The score above which nothing enters.
+    #[inline]
+    pub(crate) fn threshold(&self) -> i32 {
+        if self.len < self.ef { i32::MAX } else { score(self.keys[self.len - 1]) }
+    }
+
+    /// Takes a candidate up if it is among the nearest. It must not be in the pool.
+    #[inline]
+    pub(crate) fn insert(&mut self, score: i32, id: u32) {
+        let key = key(score, id);
+        let at = self.keys[..self.len].partition_point(|&held| held < key);
+        if at == self.ef {
+            return;
+        }
+        self.keys.copy_within(at..self.len, at + 1);
+        self.keys[at] = key;
+        self.len = (self.len + 1).min(self.ef);
+        self.cursor = self.cursor.min(at);
+    }
+
+    /// The nearest that has not been expanded, which it now is.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<(i32, u32)> {
+        while self.cursor < self.len {
+            let key = &mut self.keys[self.cursor];
+            self.cursor += 1;
+            if *key & 1 == 0 {
+                *key |= 1;
+                return Some((score(*key), id(*key)));
+            }
+        }
+        None
+    }
+
+    /// What [`next`](Self::next) would give now.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u32> {
+        self.keys[self.cursor..self.len].iter().find(|&&key| key & 1 == 0).map(|&key| id(key))
+    }
+
+    /// All candidates, nearest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        self.keys[..self.len].iter().map(|&key| (score(key), id(key)))
+    }
+}
