@@ -90,12 +90,7 @@ fn plan(spreads: &[f64], lines: usize) -> Plan {
 
 impl Coder {
     /// Learns codes of `lines` lines from integer rows.
-    pub(crate) fn train(
-        rows: Rows<'_, i8>,
-        moments: &Moments,
-        lines: usize,
-        kernels: &'static Kernels,
-    ) -> Result<Self, Error> {
+    pub(crate) fn train(rows: Rows<'_, i8>, moments: &Moments, lines: usize) -> Result<Self, Error> {
         let dim = rows.dim();
         let variance = |j: usize| moments.covariance[j * dim + j].max(0.0);
         let total: f64 = (0..dim).map(variance).sum();
@@ -110,11 +105,7 @@ impl Coder {
         // What the components leave over is lost whatever the plan.
         let beyond = (total - variances.iter().sum::<f64>()).max(0.0);
         let rotated = plan(&spreads, lines);
-        let _ = kernels;
-        if std::env::var("PLAN").is_ok() {
-            eprintln!("plain {:?} rotated {:?} beyond {} total {}", plain, rotated, beyond, total);
-        }
-        if (rotated.loss + beyond) * 1.1 < plain.loss && std::env::var("NOROT").is_err() {
+        if (rotated.loss + beyond) * 1.1 < plain.loss {
             let (rotation, scale) = Rotation::new(&directions[..rotated.kept * dim], dim)?;
             spreads.truncate(rotated.kept);
             let means = directions.chunks_exact(dim).take(rotated.kept).map(|direction| {

@@ -1,153 +1,152 @@
 //! The frozen index: built in bulk, searched by any number of threads, saved and mapped.
 
-use layouts::{Adjacency, AlignedVec, Matrix, Neighbor, Permutation, RowPadding, Storage as Memory};
+use layouts::{Adjacency, Matrix, Neighbor, Storage as Memory};
 use simd_kernels::{Element, Kernels, Rows};
 
-use crate::Error;
-use crate::build::partition::{Points, carve, norms};
-use crate::code::{Coder, encode_all};
-use crate::intake::{Intake, check_row};
+use crate::build;
+use crate::codes::{Codes, Coding};
+use crate::error::Error;
+use crate::intake::Intake;
 use crate::labels::Labels;
 use crate::metric::{Exact, Metric};
-use crate::parallel;
-use crate::params::{BuildParams, SearchParams, Storage};
-use crate::rotation::Moments;
+use crate::params::{BuildParams, Quality, SearchParams, Storage};
+use crate::progress::Progress;
+use crate::scan::Scan;
 use crate::search::{Searcher, knn};
-use crate::seeds::{Seeds, draw};
-use crate::view::{View, Walk};
+use crate::seeds::Seeds;
+use crate::view::View;
 
-/// A graph index over vectors of `T`.
+/// A graph index over vectors of `T`: `f32`, `f16`, `bf16`, `u8` or `i8`, or bits as `u8` under
+/// [`Metric::Hamming`].
+///
+/// Ids are the places of vectors in what the index was built from. An index does not change; see the crate
+/// documentation for one that does.
+///
+/// ```
+/// use hnsw::{BuildParams, Hnsw, Metric, SearchParams, Searcher};
+/// use simd_kernels::Rows;
+///
+/// let vectors: Vec<f32> = (0..3000).map(|x| (x as f32 * 0.37).sin()).collect();
+/// let index = Hnsw::build(Rows::new(&vectors, 3)?, Metric::L2, &BuildParams::new())?;
+/// let mut searcher = Searcher::new()?;
+/// let found = index.search(&mut searcher, &vectors[..3], &SearchParams::new(5, 50))?;
+/// assert_eq!((found.len(), found[0].id, found[0].distance), (5, 0, 0.0));
+/// # Ok::<(), hnsw::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Hnsw<T: Element> {
     pub(crate) kernels: &'static Kernels,
     pub(crate) intake: Intake,
-    pub(crate) coder: Option<Coder>,
-    pub(crate) codes: Memory<u8>,
+    pub(crate) codes: Codes,
+    /// Small sets are scanned.
+    pub(crate) scan: Option<Scan>,
     pub(crate) graph: Adjacency<Memory<u32>>,
     pub(crate) vectors: Matrix<T, Memory<T>>,
     pub(crate) inverse_norms: Memory<f32>,
     pub(crate) labels: Labels,
     pub(crate) seeds: Seeds,
+    pub(crate) quality: Quality,
 }
 
 impl<T: Element> Hnsw<T> {
-    pub fn build(rows: Rows<'_, T>, metric: Metric, params: &BuildParams) -> Result<Self, Error> {
-        params.check()?;
-        let kernels = Kernels::active()?;
-        let t = std::time::Instant::now();
-        let log = |what: &str| {
-            if std::env::var("LOG").is_ok() {
-                eprintln!("{:8.2} s {what}", t.elapsed().as_secs_f64());
-            }
-        };
-        parallel::blocks(rows.len(), 4096, |range| {
-            for index in range {
-                check_row(rows.row(index).unwrap_or_default(), metric, "vectors", index)?;
-            }
-            Ok(())
-        })?;
-        let intake = Intake::train(rows, metric);
-        let dim = intake.row_dim();
-        log("intake trained");
-        let mut integers = AlignedVec::<i8>::zeroed(rows.len() * dim)?;
-        parallel::chunks(&mut integers, 1024 * dim, |block, out| {
-            let mut flat = vec![0.0; dim];
-            for (at, out) in out.chunks_exact_mut(dim).enumerate() {
-                intake.row(rows.row(block * 1024 + at).unwrap_or_default(), &mut flat, out);
-            }
-            Ok(())
-        })?;
-        log("integers");
-        let view = Rows::new(&integers, dim)?;
-        let norm = norms(view)?;
-        let points = Points { rows: view, norms: &norm, kernels };
-        let labels = carve(points, (0..rows.len() as u32).collect(), 64, 1)?.concat();
-        log("ordered");
-        let order = Permutation::new(labels.clone())?;
-        let mut sorted = AlignedVec::new();
-        points.gather(order.order(), &mut sorted)?;
-        drop(integers);
-        let view = Rows::new(&sorted, dim)?;
-        let norm = norms(view)?;
-        let points = Points { rows: view, norms: &norm, kernels };
-        let lines = match params.storage {
-            Storage::Lines(lines) => Some(lines),
-            Storage::Full => None,
-            Storage::Auto => Some(1),
-        };
-        let coder = match lines {
-            Some(lines) => {
-                let moments = Moments::of(view, kernels)?;
-                log("moments");
-                Some(Coder::train(view, &moments, lines, kernels)?)
-            }
-            None => None,
-        };
-        let codes = match &coder {
-            Some(coder) => encode_all(coder, view, kernels)?,
-            None => AlignedVec::new(),
-        };
-        log("encoded");
-        let seeds = draw(view.len(), params.seeds);
-        let graph = crate::build::graph(points, &seeds, params.degree, &params.tune)?;
-        log("graph");
-        let seeds = Seeds::new(Memory::from(AlignedVec::from_slice(&seeds)?), coder.as_ref(), &codes)?;
-        let mut vectors = Matrix::new(rows.dim(), RowPadding::None)?;
-        vectors.reserve(rows.len())?;
-        let mut inverse_norms = AlignedVec::new();
-        for &label in &labels {
-            let row = rows.row(label as usize).unwrap_or_default();
-            vectors.push(row)?;
-            if metric == Metric::Cosine {
-                inverse_norms.push(check_row(row, metric, "vectors", label as usize)?)?;
-            }
-        }
-        log("done");
-        let degree = graph.degree();
-        let rows_count = labels.len();
-        let graph_memory = Memory::from(AlignedVec::from_slice(graph.as_slice())?);
-        Ok(Self {
-            kernels,
-            intake,
-            coder,
-            codes: Memory::from(codes),
-            graph: Adjacency::from_storage(graph_memory, rows_count, degree)?,
-            vectors: Matrix::from_storage(
-                Memory::from(AlignedVec::from_slice(vectors.as_slice())?),
-                rows_count,
-                rows.dim(),
-                RowPadding::None,
-            )?,
-            inverse_norms: Memory::from(inverse_norms),
-            labels: Labels::new(None, Memory::from(AlignedVec::from_slice(&labels)?), rows_count)?,
-            seeds,
-        })
+    /// Builds an index of all `vectors`, on the current rayon pool.
+    ///
+    /// The result is the same, byte for byte, for any number of threads and on any CPU. Takes about
+    /// O(n · dim · (rounds · leaf + degree²)) operations and, beside the index, `dim` bytes for the integer form and
+    /// 0.5 to 1 KiB for the candidates of every vector.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] and [`Error::ZeroVector`] name the row; [`Error::Parameter`], [`Error::Metric`],
+    /// [`Error::TooMany`]; [`Error::Layout`] without memory.
+    pub fn build(vectors: Rows<'_, T>, metric: Metric, params: &BuildParams) -> Result<Self, Error> {
+        build::build(vectors, metric, params, &())
     }
 
-    pub(crate) fn view(&self) -> Result<View<'_, T>, Error> {
-        let walk = match &self.coder {
-            Some(coder) => Walk::Codes { coder, codes: Rows::new(&self.codes, coder.bytes())? },
-            None => Walk::Exact,
-        };
-        let exact = Exact {
-            metric: self.intake.metric,
-            rows: self.vectors.rows(),
-            inverse_norms: &self.inverse_norms,
-            kernels: self.kernels,
-        };
-        Ok(View { intake: &self.intake, walk, exact, kernels: self.kernels })
+    /// [`build`](Self::build) with someone who hears of its stages and can stop it.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`Error::Cancelled`].
+    pub fn build_with(
+        vectors: Rows<'_, T>,
+        metric: Metric,
+        params: &BuildParams,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        build::build(vectors, metric, params, progress)
     }
 
-    pub fn memory_bytes(&self) -> usize {
-        self.codes.len() + size_of_val(self.graph.as_slice()) + size_of_val(self.vectors.as_slice())
-    }
-
+    /// Finds the `k` nearest vectors, nearest first, ties by the lower id. No allocation once `searcher` has
+    /// served a query of the kind.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `query`.
     pub fn search<'s>(
         &self,
         searcher: &'s mut Searcher<T>,
         query: &[T],
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
-        knn(self.view()?, &self.graph, &self.seeds, &self.labels, searcher, query, params)
+        let scan = self.scan.as_ref();
+        knn(&self.view()?, &self.graph, &self.seeds, &self.labels, scan, searcher, query, params)
+    }
+
+    /// Number of vectors.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no vector.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Elements of a vector.
+    pub fn dim(&self) -> usize {
+        self.intake.dim
+    }
+
+    /// How vectors are compared.
+    pub fn metric(&self) -> Metric {
+        self.intake.metric
+    }
+
+    /// What a search walks by: never [`Storage::Auto`], but what was chosen.
+    pub fn storage(&self) -> Storage {
+        match &self.codes.coding {
+            Coding::Full => Storage::Full,
+            Coding::Mixed(coder) => Storage::Lines(coder.lines),
+            Coding::Bytes { .. } => Storage::Bytes,
+            Coding::Signs { .. } => Storage::Bits,
+        }
+    }
+
+    /// Bytes of vectors, codes, graph and everything else, in memory or mapped.
+    pub fn memory_bytes(&self) -> usize {
+        let scan = self.scan.as_ref().map_or(0, |scan| scan.panels.len() + size_of_val(&*scan.norms));
+        let starts = self.labels.starts.as_ref().map_or(0, |starts| size_of_val(&**starts));
+        self.codes.data.len()
+            + size_of_val(self.graph.as_slice())
+            + size_of_val(self.vectors.as_slice())
+            + size_of_val(&*self.inverse_norms)
+            + size_of_val(&*self.labels.ids)
+            + size_of_val(&*self.seeds.ids)
+            + starts
+            + scan
+    }
+
+    pub(crate) fn view(&self) -> Result<View<'_, T>, Error> {
+        let exact = Exact {
+            metric: self.intake.metric,
+            rows: self.vectors.rows(),
+            inverse_norms: &self.inverse_norms,
+            kernels: self.kernels,
+        };
+        Ok(View {
+            intake: &self.intake,
+            coding: &self.codes.coding,
+            codes: self.codes.coding.rows(&self.codes.data)?,
+            exact,
+            kernels: self.kernels,
+        })
     }
 }

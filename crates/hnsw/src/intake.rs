@@ -120,10 +120,14 @@ impl Intake {
     }
 
     /// A query in the same space.
-    fn flatten_query<T: Element>(&self, row: &[T], flat: &mut [f32]) {
+    fn flatten_query<T: Element>(&self, row: &[T], inverse_norm: f32, flat: &mut [f32]) {
         self.widen(row, flat);
         match self.metric {
-            Metric::Cosine => normalise(row, flat),
+            Metric::Cosine => {
+                for x in flat.iter_mut() {
+                    *x *= inverse_norm;
+                }
+            }
             // Its length does not change an order by inner product, so it is given that of the base.
             Metric::InnerProduct => {
                 let norm = norm_squared(row).sqrt() as f32;
@@ -167,10 +171,23 @@ impl Intake {
         self.round(flat, out);
     }
 
-    /// A query as integers.
-    pub(crate) fn query<T: Element>(&self, row: &[T], flat: &mut [f32], out: &mut [i8]) {
-        self.flatten_query(row, flat);
+    /// A base row as centred numbers.
+    pub(crate) fn flat_row<T: Element>(&self, row: &[T], flat: &mut [f32]) {
+        self.flatten(row, flat);
+        self.centre(flat);
+    }
+
+    /// A query as centred numbers and as integers, given its inverse length.
+    pub(crate) fn query<T: Element>(&self, row: &[T], inverse_norm: f32, flat: &mut [f32], out: &mut [i8]) {
+        self.flatten_query(row, inverse_norm, flat);
         self.round(flat, out);
+        self.centre(flat);
+    }
+
+    fn centre(&self, flat: &mut [f32]) {
+        for (x, offset) in flat.iter_mut().zip(&self.offset) {
+            *x -= offset;
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod beam;
 mod build;
+mod bytes;
 mod code;
+mod codes;
 mod error;
 mod graph;
 mod index;
@@ -14,9 +16,12 @@ mod metric;
 mod parallel;
 mod params;
 mod pool;
+mod progress;
 mod rotation;
+mod scan;
 mod search;
 mod seeds;
+mod signs;
 mod view;
 mod visited;
 
@@ -25,4 +30,5 @@ pub use index::Hnsw;
 pub use layouts::Neighbor;
 pub use metric::Metric;
 pub use params::{BuildParams, Quality, SearchParams, Storage};
+pub use progress::Progress;
 pub use search::Searcher;

@@ -1,6 +1,5 @@
 //! How vectors are compared, and the exact distance of a query to one of them.
 
-use layouts::Neighbor;
 use simd_kernels::{Distance, Element, Kernels, Measure, Rows};
 
 use crate::Error;
@@ -22,6 +21,15 @@ pub enum Metric {
 impl Metric {
     /// Every metric.
     pub const ALL: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::Hamming];
+
+    /// Whether vectors of `T` are compared by it.
+    pub(crate) fn expect<T: Element>(self) -> Result<(), Error> {
+        let fits = match self {
+            Metric::Hamming => T::NAME == "u8",
+            _ => T::NAME != "f64",
+        };
+        if fits { Ok(()) } else { Err(Error::Metric { metric: self.name(), element: T::NAME }) }
+    }
 
     /// The name used in files and messages.
     pub const fn name(self) -> &'static str {
@@ -112,9 +120,4 @@ pub(crate) fn sortable(x: f32) -> i32 {
 /// Vectors of `u8` as bytes; of other types, never asked for, their memory.
 fn bytes<T: Element>(vector: &[T]) -> &[u8] {
     bytemuck::cast_slice(vector)
-}
-
-/// Results in their final order.
-pub(crate) fn order(results: &mut [Neighbor<f32>]) {
-    results.sort_unstable();
 }

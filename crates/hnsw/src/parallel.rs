@@ -39,3 +39,26 @@ pub(crate) fn chunks<T: Send>(
         data.chunks_mut(size).enumerate().try_for_each(|(index, chunk)| work(index, chunk))
     }
 }
+
+/// One value per thread, made when a thread first asks.
+pub(crate) struct PerThread<T, F> {
+    free: std::sync::Mutex<Vec<T>>,
+    make: F,
+}
+
+impl<T, F: Fn() -> T> PerThread<T, F> {
+    pub(crate) fn new(make: F) -> Self {
+        Self { free: std::sync::Mutex::new(Vec::new()), make }
+    }
+
+    /// Runs `work` with a value that nobody else has.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let taken = self.free.lock().ok().and_then(|mut free| free.pop());
+        let mut value = taken.unwrap_or_else(&self.make);
+        let result = work(&mut value);
+        if let Ok(mut free) = self.free.lock() {
+            free.push(value);
+        }
+        result
+    }
+}

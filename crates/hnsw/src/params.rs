@@ -1,6 +1,7 @@
 //! What a caller can ask of a build and of a search.
 
-use crate::Error;
+use crate::error::Error;
+use crate::metric::Metric;
 
 /// How a search walks the graph: by what codes, and hence at what cost in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,6 +14,10 @@ pub enum Storage {
     Full,
     /// Codes of so many cache lines of 64 bytes, 1 to 16, mixed of 7-bit and 4-bit dimensions on one step.
     Lines(usize),
+    /// One byte a dimension, scaled per vector.
+    Bytes,
+    /// One bit a dimension after a random rotation: least memory, and a wide beam to make up for it.
+    Bits,
 }
 
 /// How much work a build puts into its graph.
@@ -136,7 +141,7 @@ impl BuildParams {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self, metric: Metric) -> Result<(), Error> {
         let within = |argument, value: usize, low, high, expected| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -148,6 +153,10 @@ impl BuildParams {
         within("seeds", self.seeds, 1, 1 << 20, "1 to 1,048,576")?;
         if let Storage::Lines(lines) = self.storage {
             within("storage lines", lines, 1, 16, "1 to 16")?;
+        }
+        if metric == Metric::Hamming && !matches!(self.storage, Storage::Auto | Storage::Full) {
+            let value = format!("{:?}", self.storage);
+            return Err(Error::Parameter { argument: "storage", value, expected: "Auto or Full for bits" });
         }
         Ok(())
     }

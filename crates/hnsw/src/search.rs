@@ -8,6 +8,7 @@ use crate::beam::{Beam, Scorer};
 use crate::graph::Graph;
 use crate::labels::Labels;
 use crate::params::SearchParams;
+use crate::scan::{Scan, ScanScratch};
 use crate::seeds::Seeds;
 use crate::view::{Prepared, View};
 
@@ -19,6 +20,7 @@ pub struct Searcher<T: Element> {
     pub(crate) scores: Vec<i32>,
     pub(crate) starts: Vec<(i32, u32)>,
     pub(crate) results: TopK<f32>,
+    pub(crate) scan: ScanScratch,
 }
 
 impl<T: Element> Searcher<T> {
@@ -33,6 +35,7 @@ impl<T: Element> Searcher<T> {
             scores: Vec::new(),
             starts: Vec::new(),
             results: TopK::new(1)?,
+            scan: ScanScratch::default(),
         })
     }
 
@@ -44,7 +47,7 @@ impl<T: Element> Searcher<T> {
 
 /// Walks by codes and refines every expanded row, one step after its memory was asked for.
 struct Refine<'a, T: Element> {
-    view: View<'a, T>,
+    view: &'a View<'a, T>,
     labels: &'a Labels,
     query: &'a [T],
     prepared: &'a mut Prepared<T::Distance>,
@@ -86,34 +89,45 @@ impl<T: Element> Scorer for Refine<'_, T> {
 }
 
 /// The `k` nearest of `query`, nearest first, ties by the lower label.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn knn<'s, T: Element>(
-    view: View<'_, T>,
+    view: &View<'_, T>,
     graph: &impl Graph,
     seeds: &Seeds,
     labels: &Labels,
+    scan: Option<&Scan>,
     searcher: &'s mut Searcher<T>,
     query: &[T],
     params: &SearchParams,
 ) -> Result<&'s [Neighbor], Error> {
-    view.prepare(query, &mut searcher.prepared)?;
-    searcher.results.reset(params.k.clamp(1, labels.len().max(1)))?;
-    if params.k == 0 || labels.len() == 0 {
-        return Ok(&[]);
-    }
-    seeds.nearest(&view, query, &mut searcher.prepared, &mut searcher.scores, &mut searcher.starts)?;
-    searcher.beam.start(graph, params.ef_search.max(params.k).min(graph.rows()));
-    for &(score, row) in &searcher.starts {
-        searcher.beam.add(score, row);
-    }
-    let mut refine = Refine {
-        view,
-        labels,
-        query,
-        prepared: &mut searcher.prepared,
-        results: &mut searcher.results,
-        pending: None,
+    let Searcher { beam, prepared, scores, starts, results, scan: scratch } = searcher;
+    results.reset(params.k.clamp(1, labels.len().max(1)))?;
+    let effort = params.ef_search.max(params.k).min(graph.rows());
+    let Some(scan) = scan else {
+        view.prepare(query, prepared)?;
+        if params.k > 0 && effort > 0 {
+            seeds.nearest(view, query, prepared, scores, starts)?;
+            beam.start(graph, effort);
+            for &(score, row) in &*starts {
+                beam.add(score, row);
+            }
+            let mut refine = Refine { view, labels, query, prepared, results, pending: None };
+            beam.run(graph, &mut refine)?;
+            refine.finish()?;
+        }
+        return Ok(results.sorted());
     };
-    searcher.beam.run(graph, &mut refine)?;
-    refine.finish()?;
-    Ok(searcher.results.sorted())
+    view.prepare_scan(query, prepared)?;
+    if params.k > 0 && effort > 0 {
+        scan.nearest(&prepared.integers, effort, view.kernels, scratch, starts)?;
+        beam.scored += scan.rows as u64;
+        for &(_, row) in &*starts {
+            view.prefetch_exact(row);
+        }
+        let mut refine = Refine { view, labels, query, prepared, results, pending: None };
+        for &(_, row) in &*starts {
+            refine.refine(row)?;
+        }
+    }
+    Ok(results.sorted())
 }

@@ -84,6 +84,11 @@ impl Adjacency {
         Ok(())
     }
 
+    /// The slots themselves, row after row: what [`from_storage`](Adjacency::from_storage) takes.
+    pub fn into_slots(self) -> AlignedVec<u32> {
+        self.slots
+    }
+
     /// Slots between the starts of two rows, for rows of `degree` neighbours.
     pub fn stride_of(degree: usize) -> usize {
         if degree <= LINE_SLOTS {

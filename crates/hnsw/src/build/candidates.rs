@@ -28,13 +28,15 @@ pub(crate) const NONE: u64 = u64::MAX;
 /// For every row its nearest candidates so far, `width` places each, sorted, padded with [`NONE`].
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    pub(crate) keys: Vec<u64>,
+    pub(crate) keys: AlignedVec<u64>,
     pub(crate) width: usize,
 }
 
 impl Candidates {
-    pub(crate) fn new(rows: usize, width: usize) -> Self {
-        Self { keys: vec![NONE; rows * width], width }
+    pub(crate) fn new(rows: usize, width: usize) -> Result<Self, Error> {
+        let mut keys = AlignedVec::new();
+        keys.resize(rows.saturating_mul(width), NONE)?;
+        Ok(Self { keys, width })
     }
 
     pub(crate) fn of(&self, row: usize) -> &[u64] {

@@ -1,5 +1,7 @@
 //! From candidates to a graph: prune every row, add the reverse edges, prune again where they are too many.
 
+use layouts::AlignedVec;
+
 use crate::Error;
 use crate::build::candidates::{NONE, distance_of, id_of, key};
 use crate::build::partition::Points;
@@ -9,7 +11,7 @@ use crate::parallel;
 /// Rows of edges as keys, `degree` places each, sorted, padded.
 #[derive(Debug)]
 pub(crate) struct Edges {
-    pub(crate) keys: Vec<u64>,
+    pub(crate) keys: AlignedVec<u64>,
     pub(crate) degree: usize,
 }
 
@@ -27,7 +29,8 @@ pub(crate) fn forward(
     alphas: &[f32],
     candidates: impl Fn(usize, &mut Vec<u64>) -> Result<(), Error> + Sync + Send,
 ) -> Result<Edges, Error> {
-    let mut keys = vec![NONE; points.rows.len() * degree];
+    let mut keys = AlignedVec::new();
+    keys.resize(points.rows.len().saturating_mul(degree), NONE)?;
     parallel::chunks(&mut keys, 256 * degree, |block, keys| {
         let (mut scratch, mut sorted, mut chosen) = (PruneScratch::default(), Vec::new(), Vec::new());
         for (at, keys) in keys.chunks_exact_mut(degree).enumerate() {
