@@ -16,6 +16,7 @@
 //! | the k nearest of a stream | [`TopK`] | one comparison to reject, O(log k) to take |
 //! | the candidates of a graph search | [`LinearPool`] | O(`ef_search`) moves an insertion, O(1) for the next |
 //! | rows that change while snapshots are read | [`Blocks`] | a row: two look-ups; a copy: a pointer per 128 blocks; a change: its block |
+//! | rows that are only added, in one piece, while others read | [`Arena`] | appending as a `push`; a view O(1) |
 //! | snapshots for readers without locks | [`published`] | a pin: two stores to a line of one's own, a fence, a load |
 //! | a bound that threads share | [`SharedBound`] | a relaxed load to ask, a `fetch_min` to lower |
 //! | saving and opening all of it | [`container`] | opened where it lies; atomic to save |
@@ -43,6 +44,7 @@
 
 mod adjacency;
 mod aligned;
+mod arena;
 mod blocks;
 mod children;
 pub mod container;
@@ -62,6 +64,7 @@ mod visited;
 
 pub use adjacency::{Adjacency, Pushed};
 pub use aligned::AlignedVec;
+pub use arena::{Arena, ArenaView};
 pub use blocks::Blocks;
 pub use children::{ChildrenArena, Span};
 pub use container::Storage;
@@ -93,6 +96,8 @@ const _: () = {
     shareable::<LinearPool<i32>>();
     shareable::<SharedBound<f32>>();
     shareable::<Blocks<u32>>();
+    shareable::<Arena<u8>>();
+    shareable::<ArenaView<u8>>();
     shareable::<published::Writer<Blocks<u32>>>();
     shareable::<published::Published<Blocks<u32>>>();
     shareable::<published::Reader<Blocks<u32>>>();

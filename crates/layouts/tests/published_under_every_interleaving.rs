@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc as Plain;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use layouts::Blocks;
 use layouts::published::planted::{self, Site};
 use layouts::published::{Published, Writer};
+use layouts::{Arena, ArenaView, Blocks};
 use loom::thread::{self, JoinHandle};
 
 /// A snapshot that says how many of its kind are alive. The count is no part of the model.
@@ -161,6 +161,27 @@ fn blocks_are_changed_and_published() {
     });
 }
 
+/// The writer appends behind what readers see, in place and into a larger chunk.
+fn an_arena_grows_behind_its_views() {
+    loom::model(|| {
+        let mut arena = Arena::from_slice(&[1u32]).unwrap();
+        let mut writer = Writer::new(arena.view()).unwrap();
+        let mut reader = writer.published().reader().unwrap();
+        let thread = thread::spawn(move || {
+            let pinned: layouts::published::Pinned<'_, ArenaView<u32>> = reader.pin();
+            assert_eq!(pinned.to_vec(), (1..=pinned.len() as u32).collect::<Vec<_>>());
+        });
+        arena.extend_from_slice(&[2]).unwrap(); // a chunk of two
+        writer.publish(arena.view()).unwrap();
+        arena.truncate(0); // what a view shows stays
+        arena.extend_from_slice(&[3]).unwrap(); // a chunk of four
+        writer.publish(arena.view()).unwrap();
+        arena.extend_from_slice(&[4]).unwrap(); // in place, under the eyes of a reader
+        writer.publish(arena.view()).unwrap();
+        thread.join().unwrap();
+    });
+}
+
 fn models() -> Vec<(&'static str, fn())> {
     vec![
         ("a pin races two versions", || readers_come_while_versions_are_published(&[2], 2)),
@@ -170,6 +191,7 @@ fn models() -> Vec<(&'static str, fn())> {
         ("a pin lasts", what_is_pinned_is_kept_and_nothing_else),
         ("a block is written", a_block_is_written_in_place_only_when_it_is_not_shared),
         ("a block is freed", the_last_share_frees_a_block),
+        ("an arena grows", an_arena_grows_behind_its_views),
     ]
 }
 
@@ -208,6 +230,11 @@ fn shared_blocks_are_copied_and_freed_in_order() {
 #[test]
 fn a_reader_sees_whole_changes() {
     blocks_are_changed_and_published();
+}
+
+#[test]
+fn views_show_what_was_there() {
+    an_arena_grows_behind_its_views();
 }
 
 /// The complaint of the first model that fails.

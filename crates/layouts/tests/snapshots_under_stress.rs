@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use layouts::Blocks;
 use layouts::published::{Published, Writer};
+use layouts::{Arena, Blocks};
 
 const WIDTH: usize = 8;
 const ROWS: usize = 256;
@@ -159,4 +159,56 @@ fn a_forgotten_pin_keeps_its_snapshot_until_the_next() {
     assert_eq!(writer.kept(), 1);
     assert_eq!(*reader.pin(), 2);
     assert_eq!(writer.reclaim(), 0);
+}
+
+#[test]
+fn views_of_a_growing_arena_never_change() {
+    let mut arena = Arena::from_slice(&[0u64]).unwrap();
+    let mut writer = Writer::new(arena.view()).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (published, stop) = (writer.published(), &stop);
+            scope.spawn(move || {
+                let mut reader = published.reader().unwrap();
+                let mut kept = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    kept.push(reader.pin().clone());
+                    let view = &kept[kept.len() - 1];
+                    assert!(view.iter().enumerate().all(|(at, &element)| element == at as u64));
+                    if kept.len() > 20 {
+                        kept.drain(..)
+                            .for_each(|view| assert_eq!(view[view.len() - 1], view.len() as u64 - 1));
+                    }
+                }
+            });
+        }
+        let stopping = Stopping(&stop);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(300) {
+            let len = arena.len() as u64;
+            // Rolled back before it was seen: must not show.
+            arena.extend_from_slice(&[u64::MAX; 3]).unwrap();
+            arena.truncate(len as usize);
+            arena.extend_from_slice(&[len, len + 1]).unwrap();
+            writer.publish(arena.view()).unwrap();
+            if arena.len() > 1 << 16 {
+                arena = Arena::from_slice(&[0]).unwrap();
+            }
+        }
+        drop(stopping);
+    });
+}
+
+#[test]
+fn what_a_view_shows_cannot_be_truncated() {
+    let mut arena = Arena::from_slice(&[1u8, 2, 3]).unwrap();
+    let view = arena.view();
+    arena.extend_from_slice(&[4, 5]).unwrap();
+    arena.truncate(4);
+    assert_eq!(arena[..], [1, 2, 3, 4]);
+    arena.truncate(0);
+    arena.extend_from_slice(&[6]).unwrap();
+    assert_eq!((&view[..], &arena[..]), (&[1, 2, 3][..], &[1, 2, 3, 6][..]));
+    assert!(arena.reserve(usize::MAX).is_err() && arena.len() == 4);
 }
