@@ -56,6 +56,12 @@ pub enum Error {
         /// How many there were.
         rows: usize,
     },
+    /// A key that is there already, or twice in one call.
+    #[error("key {key} is there already")]
+    DuplicateKey {
+        /// The key.
+        key: u64,
+    },
     /// The caller's `Progress` said stop.
     #[error("the build was cancelled")]
     Cancelled,
