@@ -223,7 +223,9 @@ impl<T: Element> LiveHnsw<T> {
         };
         drop(before);
         let Draft { places, placed, .. } = &mut self.draft;
-        removed.iter().for_each(|key| drop(places.remove(key)));
+        for key in removed {
+            places.remove(key);
+        }
         places.extend(placed.drain(..));
         self.unpublished = true;
         if let Some(state) = state {
@@ -433,3 +435,55 @@ const _: () = {
     shareable::<Snapshot<f32>>();
     shareable::<LiveSearcher<f32>>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{BuildParams, SearchParams};
+
+    /// A change that fails late, as one without memory would, is taken back whole.
+    #[test]
+    fn a_change_that_fails_is_taken_back() {
+        const DIM: usize = 4;
+        let data: Vec<f32> = (0..3000 * DIM).map(|x| ((x * x) as f32 * 0.017).sin()).collect();
+        let rows = |from: usize, to: usize| Rows::new(&data[from * DIM..to * DIM], DIM).unwrap();
+        let params = LiveParams::new(BuildParams::new().degree(8)).training(100);
+        let mut index = LiveHnsw::new(DIM, Metric::Cosine, &params).unwrap();
+        let mut other = LiveHnsw::new(DIM, Metric::Cosine, &params).unwrap();
+        for index in [&mut index, &mut other] {
+            index.insert_batch(&(0..1000).collect::<Vec<_>>(), rows(0, 1000)).unwrap();
+            index.remove_batch(&[3, 4, 5]).unwrap();
+        }
+
+        let before = index.draft.checkpoint().unwrap();
+        let keys: Vec<u64> = (0..600).chain(5000..5400).collect();
+        let batch = Batch { keys: &keys, vectors: rows(1000, 2000), inverse_norms: &[1.0; 1000] };
+        let removed: Vec<u64> = (100..600).collect();
+        index.params.publish = false;
+        index.apply(&removed, Some(batch)).unwrap();
+        assert_ne!(index.draft.rows(), other.draft.rows());
+        index.draft.restore(before);
+        index.params.publish = true;
+
+        // From here on both must go the same way.
+        let mut searcher = LiveSearcher::new().unwrap();
+        for step in 0..3u64 {
+            let new: Vec<u64> = (6000 + 300 * step..6300 + 300 * step).collect();
+            for index in [&mut index, &mut other] {
+                index
+                    .insert_batch(&new, rows(2000 + 300 * step as usize, 2300 + 300 * step as usize))
+                    .unwrap();
+                index.remove_batch(&(10 + 40 * step..50 + 40 * step).collect::<Vec<_>>()).unwrap();
+            }
+            let (one, two) = (index.snapshot(), other.snapshot());
+            assert_eq!((one.keys(), one.unreachable()), (two.keys(), 0));
+            assert_eq!(index.draft.graph, other.draft.graph);
+            assert_eq!(index.draft.places, other.draft.places);
+            for query in data.chunks_exact(DIM).step_by(97) {
+                let params = SearchParams::new(5, 10);
+                let expected = two.search(&mut searcher, query, &params).unwrap().to_vec();
+                assert_eq!(one.search(&mut searcher, query, &params).unwrap(), expected);
+            }
+        }
+    }
+}
