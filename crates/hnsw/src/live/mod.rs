@@ -441,6 +441,27 @@ mod tests {
     use super::*;
     use crate::params::{BuildParams, SearchParams};
 
+    /// Seeds that are removed give way to rows that are there; the root alone may stay, as a waypoint.
+    #[test]
+    fn seeds_are_rows_that_are_there() {
+        let data: Vec<f32> = (0..2400).map(|x| ((x * x) as f32 * 0.017).sin()).collect();
+        let params = LiveParams::new(BuildParams::new().degree(8).seeds(16)).training(100).compact_at(None);
+        let mut index = LiveHnsw::new(3, Metric::L2, &params).unwrap();
+        index.insert_batch(&(0..800).collect::<Vec<_>>(), Rows::new(&data, 3).unwrap()).unwrap();
+        for _ in 0..4 {
+            let draft = &index.draft;
+            let of = |&row: &u32| draft.labels.row(row as usize).unwrap()[0];
+            let keys: Vec<u64> = draft.seeds.ids.iter().map(of).collect();
+            assert!(keys.len() > 4);
+            index.remove_batch(&keys).unwrap();
+            let draft = &index.draft;
+            assert!(draft.seeds.ids.iter().skip(1).all(|&row| draft.is_alive(row)));
+        }
+        index.compact().unwrap();
+        assert!(index.draft.seeds.ids.iter().all(|&row| index.draft.is_alive(row)));
+        assert_eq!(index.draft.seeds.ids.len(), 16);
+    }
+
     /// A change that fails late, as one without memory would, is taken back whole.
     #[test]
     fn a_change_that_fails_is_taken_back() {
