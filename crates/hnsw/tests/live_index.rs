@@ -182,13 +182,24 @@ fn rows_that_only_rounding_makes_equal_leave_ways_out() {
 
 #[test]
 fn a_batch_far_from_everything_is_linked_within() {
-    let (here, there) = (generated(600, 18, 0.0), generated(60, 19, 5.0));
-    let params = LiveParams::new(small().seeds(4)).training(100);
+    let (here, there) = (generated(600, 18, 0.0), generated(60, 19, 1.5));
+    let params = LiveParams::new(small().seeds(4)).training(100).compact_at(None);
     let mut index = LiveHnsw::new(DIM, Metric::L2, &params).unwrap();
     index.insert_batch(&(0..600).collect::<Vec<_>>(), rows(&here)).unwrap();
     index.insert_batch(&(600..660).collect::<Vec<_>>(), rows(&there)).unwrap();
-    let found = live_recall(&index.snapshot(), &there, &generated(50, 20, 5.0), 16);
+    let found = live_recall(&index.snapshot(), &there, &generated(50, 20, 1.5), 16);
     assert!(found > 0.9, "{found}");
+}
+
+#[test]
+fn data_that_leave_the_scale_are_learned_anew() {
+    let (here, there) = (generated(600, 18, 0.0), generated(200, 19, 8.0));
+    let mut index = LiveHnsw::new(DIM, Metric::L2, &LiveParams::new(small()).training(100)).unwrap();
+    index.insert_batch(&(0..600).collect::<Vec<_>>(), rows(&here)).unwrap();
+    index.insert_batch(&(600..800).collect::<Vec<_>>(), rows(&there)).unwrap();
+    let found = live_recall(&index.snapshot(), &there, &generated(50, 20, 8.0), 32);
+    assert!(found > 0.9, "{found}");
+    assert_eq!((index.len(), index.snapshot().unreachable()), (800, 0));
 }
 
 #[test]

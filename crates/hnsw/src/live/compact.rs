@@ -13,7 +13,7 @@ use crate::codes::{Codes, Coding};
 use crate::error::Error;
 use crate::index::Hnsw;
 use crate::labels::Labels;
-use crate::live::draft::{Draft, Scratch};
+use crate::live::draft::{Draft, Scratch, at_ends};
 use crate::live::params::LiveParams;
 use crate::live::state::{END, NONE, Trained, for_keys};
 use crate::live::tree::Tree;
@@ -117,6 +117,7 @@ pub(crate) fn compacted<T: Element>(draft: &Draft<T>) -> Result<Draft<T>, Error>
         let code = draft.codes.get(row as usize * stride..).and_then(|codes| codes.get(..stride));
         next.codes.extend_from_slice(code.unwrap_or_default())?;
     }
+    next.clipped = at_ends(&integers);
     next.integers = integers;
     settle(&mut next, &graph, Memory::from(AlignedVec::from_slice(&seeds)?))?;
     Ok(next)
@@ -204,6 +205,7 @@ pub(crate) fn thaw<T: Element>(index: Hnsw<T>, keys: &[u64], params: &LiveParams
         }
         Ok(())
     })?;
+    draft.clipped = at_ends(&integers);
     draft.integers = integers;
     settle(&mut draft, &graph, seeds.ids)?;
     Ok(draft)

@@ -57,6 +57,8 @@ pub(crate) struct Draft<T: Element> {
     pub(crate) drawn_at: usize,
     /// Rows that were removed.
     pub(crate) dead: usize,
+    /// Elements of integer rows at the ends of their range, where rounding may have cut them off.
+    pub(crate) clipped: usize,
     /// Entries of `extra` that nothing leads to any more.
     pub(crate) loose: usize,
     pub(crate) keys: usize,
@@ -69,13 +71,18 @@ pub(crate) struct Draft<T: Element> {
     pub(crate) workers: Workers,
 }
 
+/// Elements at the ends of their range.
+pub(crate) fn at_ends(integers: &[i8]) -> usize {
+    integers.iter().filter(|&&x| x == i8::MIN || x == i8::MAX).count()
+}
+
 /// What it takes to go back.
 pub(crate) struct Checkpoint {
     graph: Blocks<u32>,
     labels: Blocks<u64>,
     extra: Blocks<u64>,
     seeds: Arc<Seeds>,
-    numbers: [usize; 4],
+    numbers: [usize; 5],
 }
 
 impl<T: Element> Draft<T> {
@@ -107,6 +114,7 @@ impl<T: Element> Draft<T> {
             seeds: Arc::new(Seeds { ids: Memory::from(AlignedVec::new()) }),
             drawn_at: 0,
             dead: 0,
+            clipped: 0,
             loose: 0,
             keys: 0,
             places: HashMap::new(),
@@ -114,6 +122,15 @@ impl<T: Element> Draft<T> {
             sampled: false,
             workers: PerThread::new(Scratch::default),
         })
+    }
+
+    /// Whether what the scale was learned from says too little of what is there now: one element in fifty is cut off,
+    /// where training lets one in ten thousand be.
+    pub(crate) fn is_outgrown(&self) -> bool {
+        // Bytes and bits are taken as they are, to the ends of their range.
+        let is_rounded = !matches!(T::NAME, "u8" | "i8") || self.metric != Metric::L2;
+        let learns = is_rounded && !self.sampled && self.metric != Metric::Hamming;
+        learns && self.clipped > self.integers.len() / 50
     }
 
     /// Rows, removed ones included.
@@ -165,14 +182,14 @@ impl<T: Element> Draft<T> {
             labels: self.labels.try_clone()?,
             extra: self.extra.try_clone()?,
             seeds: self.seeds.clone(),
-            numbers: [self.drawn_at, self.dead, self.loose, self.keys],
+            numbers: [self.drawn_at, self.dead, self.loose, self.clipped, self.keys],
         })
     }
 
     /// Back to a checkpoint since which nothing was trained or compacted. Takes no memory.
     pub(crate) fn restore(&mut self, to: Checkpoint) {
         (self.graph, self.labels, self.extra, self.seeds) = (to.graph, to.labels, to.extra, to.seeds);
-        [self.drawn_at, self.dead, self.loose, self.keys] = to.numbers;
+        [self.drawn_at, self.dead, self.loose, self.clipped, self.keys] = to.numbers;
         let rows = self.labels.len();
         let per_row = |len: usize| if rows == 0 { 0 } else { len * rows };
         let (row_dim, stride) =

@@ -10,7 +10,7 @@ use crate::build::candidates::{distance_of, id_of, key};
 use crate::build::equal::{self, Groups};
 use crate::build::partition::Points;
 use crate::error::Error;
-use crate::live::draft::{Draft, Scratch};
+use crate::live::draft::{Draft, Scratch, at_ends};
 use crate::live::state::{END, NONE, Trained};
 use crate::metric::Metric;
 use crate::parallel;
@@ -144,7 +144,9 @@ fn part<T: Element>(
             Some(row) => members.iter().try_for_each(|&member| draft.add_key(row, batch.key(member)))?,
             None => {
                 add_row(draft, batch, members)?;
-                draft.integers.extend_from_slice(fresh.row(at).unwrap_or_default())?;
+                let integers = fresh.row(at).unwrap_or_default();
+                draft.clipped += at_ends(integers);
+                draft.integers.extend_from_slice(integers)?;
                 near.push(keys);
             }
         }

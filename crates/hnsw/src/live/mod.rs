@@ -253,11 +253,13 @@ impl<T: Element> LiveHnsw<T> {
         if self.params.publish { Ok(Some(draft.state()?)) } else { Ok(None) }
     }
 
-    /// Learns once there is enough to learn from, compacts once enough was removed. Should there be no memory for it,
+    /// Learns once there is enough to learn from, and again once that is outgrown; compacts once enough was removed. Should there be no memory for it,
     /// the index stays as it is, which is right if not fast, and the next call tries again.
     fn maintain(&mut self) {
         let draft = &self.draft;
-        let next = if draft.trained.is_none() && draft.keys >= self.params.training {
+        let first = draft.trained.is_none() && draft.keys >= self.params.training;
+        let again = self.params.compact_at.is_some() && draft.trained.is_some() && draft.is_outgrown();
+        let next = if (first || again) && draft.keys > 0 {
             compact::rebuilt(draft).and_then(|(index, keys)| compact::thaw(index, &keys, &self.params))
         } else {
             let entries = draft.rows() + draft.extra.len();

@@ -46,8 +46,9 @@ impl LiveParams {
         self
     }
 
-    /// The share of removed rows, above 0 and below 1, at which a call that changes the index also compacts it;
-    /// `None` for never.
+    /// The share of removed rows, above 0 and below 1, at which a call that changes the index also compacts it. Such a
+    /// call also [rebuilds](crate::LiveHnsw::rebuild) an index whose vectors have left the range that its scale was
+    /// learned for. `None` for neither.
     #[must_use]
     pub fn compact_at(mut self, share: Option<f32>) -> Self {
         self.compact_at = share;
