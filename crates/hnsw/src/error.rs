@@ -67,6 +67,12 @@ pub enum Error {
         /// The best that was measured.
         reached: f32,
     },
+    /// A key that is there already, or twice in one call.
+    #[error("key {key} is there already")]
+    DuplicateKey {
+        /// The key.
+        key: u64,
+    },
     /// The caller's `Progress` said stop.
     #[error("the build was cancelled")]
     Cancelled,

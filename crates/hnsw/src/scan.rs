@@ -7,6 +7,8 @@ use layouts::{AlignedVec, Interleaved, Storage};
 use simd_kernels::{Kernels, PANEL_ROWS, Panels, Rows};
 
 use crate::Error;
+use crate::intake::Intake;
+use crate::metric::Metric;
 
 /// Bytes of integer rows up to which a scan is faster.
 pub(crate) const SCAN_BYTES: usize = 768 << 10;
@@ -21,6 +23,22 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
+    /// A scan of `rows`, where they are of few enough `bytes` for it to be the faster way and the integers order
+    /// them as their metric does.
+    pub(crate) fn where_faster(
+        rows: Rows<'_, i8>,
+        norms: &[i32],
+        intake: &Intake,
+        bytes: usize,
+    ) -> Result<Option<Self>, Error> {
+        let fits = match intake.metric {
+            Metric::Hamming => false,
+            Metric::InnerProduct => intake.is_like_cosine(),
+            Metric::L2 | Metric::Cosine => true,
+        };
+        if fits && rows.len() * rows.dim() <= bytes { Self::new(rows, norms).map(Some) } else { Ok(None) }
+    }
+
     /// Packs `rows`.
     pub(crate) fn new(rows: Rows<'_, i8>, norms: &[i32]) -> Result<Self, Error> {
         let mut packed = Interleaved::<i8, 16, 4>::new();

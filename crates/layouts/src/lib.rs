@@ -15,6 +15,9 @@
 //! | which rows a search has met | [`VisitedSet`], [`VisitedBits`] | a byte or a bit a row; cleared in O(1), or O(words touched) |
 //! | the k nearest of a stream | [`TopK`] | one comparison to reject, O(log k) to take |
 //! | the candidates of a graph search | [`LinearPool`] | O(`ef_search`) moves an insertion, O(1) for the next |
+//! | rows that change while snapshots are read | [`Blocks`] | a row: two look-ups; a copy: a pointer per 128 blocks; a change: its block |
+//! | rows that are only added, in one piece, while others read | [`Arena`] | appending as a `push`; a view O(1) |
+//! | snapshots for readers without locks | [`published`] | a pin: two stores to a line of one's own, a fence, a load |
 //! | a bound that threads share | [`SharedBound`] | a relaxed load to ask, a `fetch_min` to lower |
 //! | saving and opening all of it | [`container`] | opened where it lies; atomic to save |
 //!
@@ -41,6 +44,8 @@
 
 mod adjacency;
 mod aligned;
+mod arena;
+mod blocks;
 mod children;
 pub mod container;
 mod error;
@@ -51,6 +56,7 @@ mod matrix;
 mod neighbor;
 mod permutation;
 mod primitive;
+pub mod published;
 mod region;
 mod shared_bound;
 mod top_k;
@@ -58,6 +64,8 @@ mod visited;
 
 pub use adjacency::{Adjacency, Pushed};
 pub use aligned::AlignedVec;
+pub use arena::{Arena, ArenaView};
+pub use blocks::Blocks;
 pub use children::{ChildrenArena, Span};
 pub use container::Storage;
 pub use error::Error;
@@ -87,6 +95,13 @@ const _: () = {
     shareable::<TopK<f64>>();
     shareable::<LinearPool<i32>>();
     shareable::<SharedBound<f32>>();
+    shareable::<Blocks<u32>>();
+    shareable::<Arena<u8>>();
+    shareable::<ArenaView<u8>>();
+    shareable::<published::Writer<Blocks<u32>>>();
+    shareable::<published::Published<Blocks<u32>>>();
+    shareable::<published::Reader<Blocks<u32>>>();
+    shareable::<published::Pinned<'_, Blocks<u32>>>();
     shareable::<Error>();
     shareable::<container::Container>();
     shareable::<container::ContainerError>();

@@ -101,12 +101,7 @@ pub(crate) fn build<T: Element>(
     let sources: Vec<u32> = order.iter().map(first_of).collect();
     let data = Memory::from(coding.encode(integers, vectors, &sources, &intake, kernels)?);
     let codes = Codes { data, coding };
-    let scan = match metric {
-        Metric::Hamming => None,
-        Metric::InnerProduct if !intake.is_like_cosine() => None,
-        _ if integers.len() * integers.dim() > tune.scan_bytes => None,
-        _ => Some(Scan::new(integers, &norms)?),
-    };
+    let scan = Scan::where_faster(integers, &norms, &intake, tune.scan_bytes)?;
 
     stages.begin("storing")?;
     let rows = order.len();
