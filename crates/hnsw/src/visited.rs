@@ -35,6 +35,21 @@ impl Visited {
         self.mark(&[id], &mut new) == 1
     }
 
+    /// Marks row `id` if `when`, and says whether that made it new. Without a branch, as [`mark`](Self::mark).
+    #[inline]
+    pub(crate) fn insert_if(&mut self, id: u32, when: bool) -> bool {
+        let (Some(word), Some(log)) = (self.words.get_mut(id as usize / 64), self.log.get_mut(self.logged))
+        else {
+            return false;
+        };
+        let bit = u64::from(when) << (id % 64);
+        let new = *word & bit != bit;
+        *word |= bit;
+        *log = id / 64;
+        self.logged += usize::from(new);
+        new
+    }
+
     /// Marks `ids` up to the first that names no row and writes those that were not marked into `new`; returns how
     /// many. No branch depends on what was marked, which nobody could predict.
     #[inline]

@@ -26,10 +26,12 @@ pub(crate) enum Regime {
     Traverse,
 }
 
-/// Fewer matches than this for every candidate are scanned: what a two-hop walk reads for each is about that.
-const SCAN_PER_CANDIDATE: usize = 64;
-/// From this share of matches on, the graph is walked as if there were no filter.
-const TRAVERSE_FROM: f64 = 0.25;
+/// What the ways cost, in rows scanned: an expansion of a plain walk, and one of a two-hop walk
+/// (measured on codes of one line, 100,000 to 250,000 rows).
+const PLAIN_STEP: f64 = 45.0;
+const TWO_HOP_STEP: f64 = 600.0;
+/// Below this share of matches two hops reach few of them, and a two-hop walk needs more candidates.
+const SPARSE: f64 = 0.05;
 /// Rows drawn to estimate the share of matches and to find some to begin from.
 const DRAWS: u64 = 4096;
 /// Matches among them that are enough.
@@ -59,11 +61,18 @@ fn draw<T, G: Graph>(
     DRAWS
 }
 
-/// The way for a share of matches among `total` ids and `ef` candidates.
+/// Candidates of a two-hop walk.
+fn dense(ef: usize, share: f64) -> f64 {
+    ef as f64 * (SPARSE / share).max(1.0)
+}
+
+/// The cheapest way for a share of matches among `total` ids and `ef` candidates.
 fn regime(share: f64, total: usize, ef: usize) -> Regime {
-    if share * total as f64 <= (SCAN_PER_CANDIDATE * ef) as f64 {
+    let scan = share * total as f64;
+    let (two_hop, traverse) = (TWO_HOP_STEP * dense(ef, share), PLAIN_STEP * ef as f64 / share);
+    if scan <= two_hop.min(traverse) {
         Regime::Scan
-    } else if share < TRAVERSE_FROM {
+    } else if two_hop < traverse {
         Regime::TwoHop
     } else {
         Regime::Traverse
@@ -82,17 +91,32 @@ pub(crate) fn filtered<'s, T: Element, G: Graph, F: IdFilter + ?Sized>(
         return Ok(&[]);
     }
     let total = parts.labels.len();
-    let tests = draw(parts, filter, &mut searcher.drawn);
     let hint = filter.count_hint();
     let share = match hint {
-        Some(count) => count as f64 / total as f64,
-        None => searcher.drawn.len() as f64 / tests as f64,
+        Some(count) => count.min(total) as f64 / total as f64,
+        None => {
+            let tests = draw(parts, filter, &mut searcher.drawn);
+            searcher.drawn.len() as f64 / tests as f64
+        }
     };
     let ef = params.ef_search.max(params.k).min(parts.graph.rows());
+    let matches = share * total as f64;
+    // Codes save nothing where nearly all matches are measured exactly in the end.
+    let by_codes = (matches > 4.0 * ef as f64 && parts.view.codes.is_some()).then_some(ef);
     match regime(share, total, ef) {
-        Regime::Scan => scan(parts, searcher, query, filter, Some(ef))?,
-        Regime::TwoHop => walk_matches(parts, searcher, query, filter, ef)?,
-        Regime::Traverse => walk_all(parts, searcher, query, filter, ef, share)?,
+        Regime::Scan => scan(parts, searcher, query, filter, by_codes)?,
+        Regime::TwoHop => walk_matches(parts, searcher, query, filter, dense(ef, share) as usize)?,
+        Regime::Traverse => {
+            let met = walk_all(parts, searcher, query, filter, ef, share)?;
+            // Matches are rarer around the query than elsewhere: what was found may be the rim of what there is.
+            if 2 * met < ef {
+                searcher.results.clear();
+                match matches <= TWO_HOP_STEP * dense(ef, share) {
+                    true => scan(parts, searcher, query, filter, by_codes)?,
+                    false => walk_matches(parts, searcher, query, filter, dense(ef, share) as usize)?,
+                }
+            }
+        }
     }
     let found = searcher.results.len();
     if found < searcher.results.k() && hint.is_none_or(|count| found < count) {
@@ -111,11 +135,12 @@ fn walk_matches<T: Element, G: Graph, F: IdFilter + ?Sized>(
     ef: usize,
 ) -> Result<(), Error> {
     let Searcher { beam, prepared, scores, starts, results, waypoints, drawn, .. } = searcher;
-    beam.start(parts.graph, ef);
+    beam.start(parts.graph, ef.min(parts.graph.rows()));
     // A waypoint may bring a full row more than is asked for.
     let room = 2 * parts.graph.degree();
     beam.ids.resize(beam.ids.len().max(room), 0);
     beam.scores.resize(beam.ids.len(), 0);
+    draw(parts, filter, drawn);
     drawn.sort_unstable();
     drawn.dedup();
     scores.resize(drawn.len().max(scores.len()), 0);
@@ -127,8 +152,16 @@ fn walk_matches<T: Element, G: Graph, F: IdFilter + ?Sized>(
     for (&score, &place) in least.iter().zip(&places).take(count) {
         beam.add(score, drawn[place as usize]);
     }
-    let mut passing =
-        Passing { view: parts.view, labels: parts.labels, filter, query, prepared, results, pending: None };
+    let mut passing = Passing {
+        view: parts.view,
+        labels: parts.labels,
+        filter,
+        query,
+        prepared,
+        results,
+        pending: None,
+        met: 0,
+    };
     for &(score, row) in starts.iter() {
         if passes(parts.labels, filter, row) {
             beam.add(score, row);
@@ -141,7 +174,7 @@ fn walk_matches<T: Element, G: Graph, F: IdFilter + ?Sized>(
     passing.finish()
 }
 
-/// Walks over everything with as many more candidates as matches are rarer.
+/// Walks over everything with as many more candidates as matches are rarer. Returns how many matches it met.
 fn walk_all<T: Element, G: Graph, F: IdFilter + ?Sized>(
     parts: &Parts<'_, T, G>,
     searcher: &mut Searcher<T>,
@@ -149,17 +182,26 @@ fn walk_all<T: Element, G: Graph, F: IdFilter + ?Sized>(
     filter: &F,
     ef: usize,
     share: f64,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     let Searcher { beam, prepared, starts, results, .. } = searcher;
-    let wide = (ef as f64 / share.clamp(TRAVERSE_FROM, 1.0)).ceil() as usize;
+    let wide = (ef as f64 / share).ceil() as usize;
     beam.start(parts.graph, wide.min(parts.graph.rows()));
     for &(score, row) in starts.iter() {
         beam.add(score, row);
     }
-    let mut passing =
-        Passing { view: parts.view, labels: parts.labels, filter, query, prepared, results, pending: None };
+    let mut passing = Passing {
+        view: parts.view,
+        labels: parts.labels,
+        filter,
+        query,
+        prepared,
+        results,
+        pending: None,
+        met: 0,
+    };
     beam.run(parts.graph, &mut passing)?;
-    passing.finish()
+    passing.finish()?;
+    Ok(passing.met)
 }
 
 /// Measures all matches: exactly, or where `refine` says how many of the best to measure exactly, by codes first.
@@ -173,10 +215,17 @@ fn scan<T: Element, G: Graph, F: IdFilter + ?Sized>(
     let rows = parts.labels.rows()?;
     let total = parts.labels.len() as u32;
     let Searcher { beam, prepared, results, .. } = searcher;
-    let refine = refine.filter(|_| parts.view.codes.is_some());
     beam.start(parts.graph, refine.unwrap_or(1));
-    let mut passing =
-        Passing { view: parts.view, labels: parts.labels, filter, query, prepared, results, pending: None };
+    let mut passing = Passing {
+        view: parts.view,
+        labels: parts.labels,
+        filter,
+        query,
+        prepared,
+        results,
+        pending: None,
+        met: 0,
+    };
     let (mut block, mut scores) = ([0; BLOCK], [0; BLOCK]);
     let (mut next, mut ended) = (filter.next_accepted(0, total), false);
     while !ended {
@@ -228,10 +277,11 @@ impl<T: Element> Hnsw<T> {
     /// depends on how many ids match, by [`IdFilter::count_hint`] or by asking about a sample:
     ///
     /// * few matches: these are measured, by codes and the best `ef_search` exactly;
-    /// * under a quarter: only matches are candidates, reached through neighbours of neighbours;
-    /// * more: the graph is walked as without a filter, with `ef_search` raised as matches are rarer.
+    /// * under about a fourteenth: only matches are candidates, reached through neighbours of neighbours;
+    /// * more: the graph is walked as without a filter, with `ef_search` raised as matches are rarer; if there are fewer
+    ///   around the query than elsewhere, one of the other ways follows.
     ///
-    /// It does not matter whether matches lie near the query or far from it. An [`IdSet`] is quicker than a closure
+    /// So it does not matter whether matches lie near the query or far from it. An [`IdSet`] is quicker than a closure
     /// where matches are few, for it can be enumerated; the first search of that kind takes O(n) and 4 bytes for each
     /// vector, kept by the index, to find the vectors of ids.
     ///

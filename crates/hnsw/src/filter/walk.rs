@@ -17,6 +17,7 @@ use crate::search::Parts;
 use crate::view::{Prepared, View};
 
 /// Whether a row stands for an accepted id.
+#[inline]
 pub(crate) fn passes(labels: &Labels, filter: &(impl IdFilter + ?Sized), row: u32) -> bool {
     labels.of(row).iter().any(|&label| filter.accepts(label))
 }
@@ -30,6 +31,8 @@ pub(crate) struct Passing<'a, T: Element, F: ?Sized> {
     pub(crate) prepared: &'a mut Prepared<T::Distance>,
     pub(crate) results: &'a mut TopK<f32>,
     pub(crate) pending: Option<u32>,
+    /// Rows that passed when they were expanded.
+    pub(crate) met: usize,
 }
 
 impl<T: Element, F: IdFilter + ?Sized> Passing<'_, T, F> {
@@ -63,6 +66,7 @@ impl<T: Element, F: IdFilter + ?Sized> Scorer for Passing<'_, T, F> {
         if !passes(self.labels, self.filter, id) {
             return Ok(());
         }
+        self.met += 1;
         self.view.prefetch_exact(id);
         self.pending.replace(id).map_or(Ok(()), |row| self.refine(row))
     }
@@ -83,27 +87,23 @@ pub(crate) fn gather<T: Element, G: Graph>(
 ) -> usize {
     let Parts { view, graph, labels, .. } = parts;
     let Beam { visited, ids, .. } = beam;
-    let degree = graph.degree();
-    let mut count = 0;
-    waypoints.clear();
+    let (rows, degree) = (graph.rows(), graph.degree());
+    waypoints.resize(degree.max(waypoints.len()), 0);
+    let (mut count, mut over) = (0, 0);
+    // What passes is a coin toss, which no branch predictor guesses: everything is written, and counts move on.
     for &near in graph.neighbors(node) {
-        if near as usize >= graph.rows() {
+        if near as usize >= rows {
             break;
         }
-        if visited.contains(near) {
-            continue;
-        }
-        if !passes(labels, filter, near) {
-            waypoints.push(near);
-            if waypoints.len() <= AHEAD {
-                graph.prefetch(near);
-            }
-        } else if count < ids.len() {
-            visited.insert(near);
-            view.prefetch(near);
-            ids[count] = near;
-            count += 1;
-        }
+        let pass = passes(labels, filter, near);
+        let (Some(id), Some(waypoint)) = (ids.get_mut(count), waypoints.get_mut(over)) else { break };
+        (*id, *waypoint) = (near, near);
+        over += usize::from(!pass & !visited.contains(near));
+        count += usize::from(visited.insert_if(near, pass));
+    }
+    let waypoints = &waypoints[..over];
+    for &near in waypoints.iter().take(AHEAD) {
+        graph.prefetch(near);
     }
     for (at, &over) in waypoints.iter().enumerate() {
         if count >= degree {
@@ -114,16 +114,17 @@ pub(crate) fn gather<T: Element, G: Graph>(
         }
         visited.insert(over);
         for &near in graph.neighbors(over) {
-            if near as usize >= graph.rows() || count >= ids.len() {
+            if near as usize >= rows {
                 break;
             }
-            if !visited.contains(near) && passes(labels, filter, near) {
-                visited.insert(near);
-                view.prefetch(near);
-                ids[count] = near;
-                count += 1;
-            }
+            let pass = passes(labels, filter, near);
+            let Some(id) = ids.get_mut(count) else { break };
+            *id = near;
+            count += usize::from(visited.insert_if(near, pass));
         }
+    }
+    for &id in ids.iter().take(count) {
+        view.prefetch(id);
     }
     count
 }

@@ -1,87 +1,87 @@
-//! Generated vectors and the exact truth about them.
-#![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
+//! Generated vectors, and the exact answers that searches are held against.
+#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, unreachable_pub)]
 
-use hnsw::{Metric, Neighbor};
-use simd_kernels::Element;
+use hnsw::{BuildParams, Hnsw, Metric, Neighbor, Storage};
+use simd_kernels::Rows;
 
-/// Numbers that look random and are the same every time (SplitMix64).
+/// SplitMix64 (Steele, Lea and Flood, 2014).
 pub struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
 
-    /// Within -1 and 1.
-    pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
     }
 
-    /// About normal.
-    pub fn normal(&mut self) -> f64 {
-        (0..6).map(|_| self.unit()).sum::<f64>() / 2f64.sqrt()
+    pub fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// About normal: the sum of twelve uniform numbers.
+    pub fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.unit()).sum::<f32>() - 6.0
     }
 }
 
-/// `n` vectors around `clusters` centres.
-pub fn clustered<T: Element>(
-    n: usize,
-    dim: usize,
-    clusters: usize,
-    seed: u64,
-    scale: f64,
-    shift: f64,
-) -> Vec<T> {
-    let mut random = Random(17);
-    let centres: Vec<f64> = (0..clusters * dim).map(|_| random.normal()).collect();
+pub const DIM: usize = 24;
+
+/// Vectors in clusters; row `i` belongs to cluster `i % clusters`.
+pub fn clustered(rows: usize, clusters: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random(41);
+    let centers: Vec<f32> = (0..clusters * DIM).map(|_| 3.0 * random.normal()).collect();
     let mut random = Random(seed);
-    let mut out = Vec::with_capacity(n * dim);
-    for _ in 0..n {
-        let cluster = random.next() as usize % clusters;
-        for centre in &centres[cluster * dim..][..dim] {
-            out.push(T::from_f64((centre + 0.5 * random.normal()) * scale + shift));
-        }
-    }
-    out
+    (0..rows)
+        .flat_map(|row| {
+            let center = &centers[row % clusters * DIM..][..DIM];
+            center.iter().map(|c| c + random.normal()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
-/// The distance as the crate defines it, in `f64`.
-pub fn distance<T: Element>(metric: Metric, a: &[T], b: &[T]) -> f64 {
-    let pairs = || a.iter().zip(b).map(|(x, y)| (x.to_f64(), y.to_f64()));
-    let dot: f64 = pairs().map(|(x, y)| x * y).sum();
+pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let dot =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
     match metric {
-        Metric::L2 => pairs().map(|(x, y)| (x - y) * (x - y)).sum(),
-        Metric::InnerProduct => -dot,
-        Metric::Cosine => {
-            let norm = |v: &[T]| v.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
-            1.0 - dot / (norm(a) * norm(b))
-        }
-        Metric::Hamming => pairs().map(|(x, y)| f64::from((x as u8 ^ y as u8).count_ones())).sum(),
-        _ => unreachable!("every metric is listed"),
+        Metric::L2 => a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum(),
+        Metric::InnerProduct => -dot(a, b),
+        _ => 1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt(),
     }
 }
 
-/// All ids and distances, nearest first, ties by id.
-pub fn truth<T: Element>(metric: Metric, base: &[T], dim: usize, query: &[T]) -> Vec<(u32, f64)> {
-    let mut all: Vec<(u32, f64)> = base
-        .chunks_exact(dim)
-        .enumerate()
-        .map(|(id, row)| (id as u32, distance(metric, query, row)))
+/// All rows, nearest first.
+pub fn exact(base: &[f32], query: &[f32], metric: Metric) -> Vec<Neighbor> {
+    let mut all: Vec<Neighbor> = base
+        .chunks_exact(DIM)
+        .zip(0..)
+        .map(|(row, id)| Neighbor::new(id, distance(metric, query, row) as f32))
         .collect();
-    all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    all.sort();
     all
 }
 
-/// The share of the `k` nearest that was found, ties forgiven.
-pub fn recall(found: &[Neighbor], truth: &[(u32, f64)], k: usize) -> f64 {
-    let k = k.min(truth.len());
-    if k == 0 {
+pub fn build(base: &[f32], metric: Metric, storage: Storage) -> Hnsw<f32> {
+    Hnsw::build(Rows::new(base, DIM).unwrap(), metric, &BuildParams::new().storage(storage)).unwrap()
+}
+
+/// The share of `truth` that lies within the distance of `found`'s ids.
+pub fn recall(found: &[Neighbor], truth: &[Neighbor]) -> f64 {
+    if truth.is_empty() {
         return 1.0;
     }
-    let limit = truth[k - 1].1;
-    let limit = limit + limit.abs() * 1e-5 + 1e-6;
-    found.iter().take(k).filter(|found| f64::from(found.distance) <= limit).count() as f64 / k as f64
+    truth.iter().filter(|near| found.iter().any(|found| found.id == near.id)).count() as f64
+        / truth.len() as f64
+}
+
+pub fn sorted_and_unique(found: &[Neighbor]) -> bool {
+    let mut ids: Vec<u32> = found.iter().map(|neighbor| neighbor.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len() == found.len() && found.windows(2).all(|pair| pair[0] <= pair[1])
 }
