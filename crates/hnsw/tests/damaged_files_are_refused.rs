@@ -1,6 +1,11 @@
 //! No bytes make an index panic, read elsewhere or take more memory than they have: what is damaged is refused with
 //! the name of the section; what is forged, with every checksum right, is refused or searched.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod sets;
 
