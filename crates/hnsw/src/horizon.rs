@@ -33,12 +33,21 @@ pub(crate) fn reserve<O: Ord>(heap: &mut BinaryHeap<O>, more: usize) -> Result<(
 }
 
 impl Horizon {
-    /// Begins at rows with scores. The beam must have been started.
-    pub(crate) fn start(&mut self, beam: &mut Beam, starts: &[(i32, u32)]) -> Result<(), Error> {
+    /// Begins at all seeds, whose scores [`begin`](crate::search::begin) has left: in its order each leads to rows that
+    /// no edge from nearer ones may lead to.
+    pub(crate) fn start(
+        &mut self,
+        graph: &impl Graph,
+        beam: &mut Beam,
+        seeds: &[u32],
+        scores: &[i32],
+    ) -> Result<(), Error> {
+        // The pool stays unused.
+        beam.start(graph, 1);
         self.frontier.clear();
         self.expanded.clear();
-        reserve(&mut self.frontier, starts.len())?;
-        for &(score, row) in starts {
+        reserve(&mut self.frontier, seeds.len())?;
+        for (&row, &score) in seeds.iter().zip(scores) {
             if beam.visited.insert(row) {
                 self.frontier.push(Reverse(key(score, row)));
             }

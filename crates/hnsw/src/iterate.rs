@@ -33,9 +33,8 @@ impl<'a, T: Element, G: Graph> Walker<'a, T, G> {
     ) -> Result<Self, Error> {
         let ended = !begin(&parts, searcher, query, &SearchParams::new(1, 1), None)?;
         if !ended {
-            let Searcher { beam, starts, horizon, .. } = &mut *searcher;
-            beam.start(parts.graph, 1);
-            horizon.start(beam, starts)?;
+            let Searcher { beam, scores, horizon, .. } = &mut *searcher;
+            horizon.start(parts.graph, beam, &parts.seeds.ids, scores)?;
         }
         let ready = BinaryHeap::from(std::mem::take(&mut searcher.ready));
         Ok(Self { parts, searcher, query, ready, ahead: ef_search.max(1), ended })

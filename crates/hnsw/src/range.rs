@@ -29,13 +29,11 @@ pub(crate) fn range<'s, T: Element, G: Graph>(
 ) -> Result<&'s [Neighbor], Error> {
     check(radius)?;
     searcher.found.clear();
-    // The pool stays unused: what is met goes to the horizon.
     if !begin(parts, searcher, query, &SearchParams::new(1, 1), None)? {
         return Ok(&[]);
     }
-    let Searcher { beam, prepared, starts, horizon, found, .. } = searcher;
-    beam.start(parts.graph, 1);
-    horizon.start(beam, starts)?;
+    let Searcher { beam, prepared, scores, horizon, found, .. } = searcher;
+    horizon.start(parts.graph, beam, &parts.seeds.ids, scores)?;
     let patience = ef_search.max(1);
     // How many rows in a row have settled outside.
     let mut outside = 0;

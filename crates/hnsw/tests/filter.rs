@@ -50,7 +50,7 @@ fn any_share_of_matches_is_found() {
         let index = build(&base, metric, storage);
         for share in [1.0, 0.5, 0.1, 0.01, 0.001, 0.0] {
             let ids = || (0..ROWS as u32).filter(|&id| drawn(id, share));
-            let params = SearchParams::new(10, 40);
+            let params = SearchParams::new(10, 24);
             let set = measure(&index, &base, metric, &params, &|_| Box::new(IdSet::from_ids(ids()).unwrap()));
             let closure = measure(&index, &base, metric, &params, &|_| Box::new(move |id| drawn(id, share)));
             assert!(set >= 0.95 && closure >= 0.95, "{metric:?} {storage:?} {share}: {set} {closure}");
@@ -64,7 +64,7 @@ fn matches_far_from_the_query_are_found() {
     let index = build(&base, Metric::L2, Storage::Lines(1));
     // Only other clusters: one, five, and half of them.
     for others in [1, 5, 15] {
-        let recall = measure(&index, &base, Metric::L2, &SearchParams::new(10, 40), &|cluster| {
+        let recall = measure(&index, &base, Metric::L2, &SearchParams::new(10, 24), &|cluster| {
             Box::new(
                 IdSet::from_ids((0..ROWS as u32).filter(|&id| {
                     let gap = (id as usize + CLUSTERS - cluster) % CLUSTERS;
