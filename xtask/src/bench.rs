@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// A name, folder, file, or generator such as `synth:clustered?n=100000&d=96`; repeatable.
     #[arg(long = "dataset", value_name = "NAME|DIR|FILE|synth:...")]
     datasets: Vec<String>,
+    /// Of the covertree suite only the workloads whose names contain this; repeatable.
+    #[arg(long = "case", value_name = "PART")]
+    cases: Vec<String>,
     /// Neighbours of a query.
     #[arg(long, default_value_t = 10, value_parser = at_least_one)]
     k: usize,
@@ -118,6 +121,7 @@ impl Arguments {
             dtypes: (!dtypes.is_empty()).then_some(dtypes),
             tier,
             quick: self.quick,
+            cases: self.cases.clone(),
         })
     }
 
@@ -153,7 +157,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         .map_err(|error| format!("cannot make the folder {}: {error}", arguments.out.display()))?;
     let bar = Bar::new();
     let (mut sets, mut notices) = (Vec::new(), Vec::new());
-    if settings.suites.iter().any(|&suite| suite != Suite::Kernels) {
+    if settings.suites.iter().any(|suite| suite.takes_datasets()) {
         let options = OpenOptions {
             k: settings.k,
             limit_base: arguments.limit_base,
@@ -178,8 +182,11 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     write_records(&results, &run.records)?;
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
     print(table::header(&run).trim_end());
-    if run.records.iter().any(|record| record.suite != "kernels") {
+    if run.records.iter().any(|record| record.suite == "exact") {
         print(&format!("\n{}", table::indexes(&run)));
+    }
+    if let Some(covertree) = table::covertree(&run) {
+        print(&format!("\n{covertree}"));
     }
     if let Some(kernels) = table::kernels(&run) {
         print(&format!("\n{kernels}"));
@@ -232,6 +239,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_words() {
         for (arguments, words) in [
+            ("--suite covertree --case nonsense", "gp-gold"),
             ("--suite hnsw", "not built yet"),
             ("--suite nonsense", "zonal-pq"),
             ("--tier nonsense", "baseline"),

@@ -138,7 +138,9 @@ pub enum SuiteError {
         name: String,
     },
     /// A suite whose index is not written yet.
-    #[error("suite {name} is not built yet: the crate {name} has no index so far; kernels and exact can run")]
+    #[error(
+        "suite {name} is not built yet: the crate {name} has no index so far; kernels, exact and covertree can run"
+    )]
     NotBuilt {
         /// The suite.
         name: &'static str,
@@ -147,7 +149,7 @@ pub enum SuiteError {
 
 impl Suite {
     /// The suites that can run, which is what [`Suite::All`] stands for.
-    pub const BUILT: [Suite; 2] = [Suite::Kernels, Suite::Exact];
+    pub const BUILT: [Suite; 3] = [Suite::Kernels, Suite::Exact, Suite::Covertree];
 
     /// The name used in records and on the command line.
     pub const fn name(self) -> &'static str {
@@ -168,11 +170,14 @@ impl Suite {
     pub fn resolve(self) -> Result<Vec<Suite>, SuiteError> {
         match self {
             Suite::All => Ok(Self::BUILT.to_vec()),
-            Suite::Kernels | Suite::Exact => Ok(vec![self]),
-            Suite::Covertree | Suite::Hnsw | Suite::ZonalPq => {
-                Err(SuiteError::NotBuilt { name: self.name() })
-            }
+            Suite::Kernels | Suite::Exact | Suite::Covertree => Ok(vec![self]),
+            Suite::Hnsw | Suite::ZonalPq => Err(SuiteError::NotBuilt { name: self.name() }),
         }
+    }
+
+    /// Whether the suite searches the data sets of `--dataset`; the others bring their own.
+    pub const fn takes_datasets(self) -> bool {
+        matches!(self, Suite::Exact)
     }
 }
 
@@ -200,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_suite_that_is_not_built_says_so() {
-        for name in ["covertree", "hnsw", "zonal-pq"] {
+        for name in ["hnsw", "zonal-pq"] {
             let message = name.parse::<Suite>().unwrap().resolve().unwrap_err().to_string();
             assert!(message.contains(name) && message.contains("not built yet"), "{message}");
         }

@@ -3,6 +3,7 @@
 use simd_kernels::{Kernels, Tier, TierError};
 
 use crate::baseline::Baseline;
+use crate::covertree_suite::{self, CovertreeSettings, CovertreeSuiteError};
 use crate::dataset::Dataset;
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Index, Suite};
@@ -33,8 +34,10 @@ pub struct Settings {
     pub dtypes: Option<Vec<Dtype>>,
     /// The tier that searches, and the highest that the kernel suite measures.
     pub tier: Tier,
-    /// Fewer dimensions and rounds of kernels.
+    /// Fewer dimensions and rounds of kernels, small workloads of the covertree suite.
     pub quick: bool,
+    /// Workloads of the covertree suite: those whose names contain one of these, or all.
+    pub cases: Vec<String>,
 }
 
 /// Why a run ended early.
@@ -59,6 +62,9 @@ pub enum RunError {
     /// The kernel suite failed.
     #[error(transparent)]
     Kernels(#[from] KernelSuiteError),
+    /// The covertree suite failed.
+    #[error(transparent)]
+    Covertree(#[from] CovertreeSuiteError),
     /// An index refused its data.
     #[error("{dataset}: {error}")]
     Engine {
@@ -123,6 +129,17 @@ impl Run {
         for suite in &settings.suites {
             match suite {
                 Suite::Kernels => run.kernels(settings, &threads, progress)?,
+                Suite::Covertree => {
+                    let suite = CovertreeSettings {
+                        tier: settings.tier,
+                        rounds: settings.runs,
+                        quick: settings.quick,
+                        cases: settings.cases.clone(),
+                    };
+                    let (records, notices) = covertree_suite::measure(&suite, &threads, progress)?;
+                    run.records.extend(records);
+                    run.notices.extend(notices);
+                }
                 _ => {
                     for dataset in datasets {
                         run.exact(settings, kernels, dataset, &threads, progress)?;

@@ -1,5 +1,6 @@
 //! Results as text: the header, one table of indexes, and a short one of kernels.
 
+mod covertree;
 mod kernels;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
@@ -8,6 +9,7 @@ use crate::number::{grouped, short};
 use crate::record::Record;
 use crate::run::Run;
 
+pub use covertree::covertree;
 pub use kernels::kernels;
 pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
@@ -16,6 +18,11 @@ pub(crate) use kernels::{
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {
     run.facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect()
+}
+
+/// Whether the record stands in [`indexes`]: the other suites have tables of their own.
+fn is_index(record: &Record) -> bool {
+    record.suite != "kernels" && record.suite != "covertree"
 }
 
 /// All records of indexes, in the order of measurement, under a line of column names.
@@ -42,7 +49,7 @@ pub fn indexes(run: &Run) -> String {
     let several =
         run.records.iter().any(|record| run.records.first().is_some_and(|f| f.dataset != record.dataset));
     let mut dataset = String::new();
-    for record in run.records.iter().filter(|record| record.suite != "kernels") {
+    for record in run.records.iter().filter(|record| is_index(record)) {
         if several && record.dataset != dataset {
             dataset.clone_from(&record.dataset);
             table.add_row(vec![Cell::new(format!("[{dataset}]"))]);

@@ -21,6 +21,7 @@ fn settings(suites: &[Suite]) -> Settings {
         dtypes: Some(vec![Dtype::F32, Dtype::U8, Dtype::Bits]),
         tier: Kernels::active().unwrap().tier(),
         quick: true,
+        cases: Vec::new(),
     }
 }
 
