@@ -4,3 +4,5 @@
 //! (`simd-kernels <- layouts <- covertree`) so that the engine lands where users will look for it.
 //! Until then the exact scan in `bench-harness` answers the same questions by brute force.
 #![forbid(unsafe_code)]
+
+pub mod residual;
