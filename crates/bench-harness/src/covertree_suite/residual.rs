@@ -1,5 +1,9 @@
 //! Residual-correlation search beside its brute force.
 
+use std::time::Instant;
+
+use covertree::ordering::{OrderedOptions, ordered_neighbors_by_correlation};
+use covertree::residual::{CovarianceModel, Eligible, Factor, Neighborhoods, Pruning, ResidualIndex};
 use simd_kernels::Kernels;
 
 use super::contest::{Batch, Contender, Found, contest, recall_of};
@@ -46,10 +50,21 @@ pub(super) fn measure(
         ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), k, queries)
     };
     let timed = &queries[..TIMED.min(queries.len())];
-    let contenders = vec![Contender {
-        record: of("brute-force", timed.len()),
-        batch: brute_force(&field, timed, k, false),
-    }];
+    let (index, times) = threads.pool().install(|| build(&field))?;
+    let mut answers = Neighborhoods::new();
+    let contenders = vec![
+        Contender { record: of("brute-force", timed.len()), batch: brute_force(&field, timed, k, false) },
+        Contender {
+            record: times.of(of("residual", queries.len())),
+            batch: Box::new(|found| {
+                index
+                    .search_members(&queries, k, Eligible::All, Pruning::Bounds, &mut answers)
+                    .map_err(|error| error.to_string())?;
+                take(&answers, found);
+                Ok(())
+            }),
+        },
+    ];
     Ok(contest(threads, settings.rounds, contenders, &judge, progress)?)
 }
 
@@ -86,10 +101,24 @@ pub(super) fn predecessors(
         params: format!("{} l={} r={}", workload.covariance.name(), workload.lengthscale, workload.rank),
         ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), m, queries)
     };
-    let contenders = vec![Contender {
-        record: of("brute-force predecessors", judged.len()),
-        batch: brute_force(&field, &judged, m, true),
-    }];
+    let (index, times) = threads.pool().install(|| build(&field))?;
+    let contenders = vec![
+        Contender {
+            record: of("brute-force predecessors", judged.len()),
+            batch: brute_force(&field, &judged, m, true),
+        },
+        Contender {
+            record: times.of(of("residual predecessors", workload.n)),
+            batch: Box::new(|found| {
+                let rows = ordered_neighbors_by_correlation(&index, m, OrderedOptions::default())
+                    .map_err(|error| error.to_string())?;
+                found.per_query = rows.width();
+                found.ids.clear();
+                found.ids.extend_from_slice(rows.ids());
+                Ok(())
+            }),
+        },
+    ];
     Ok(contest(threads, settings.rounds, contenders, &judge, progress)?)
 }
 
@@ -107,4 +136,50 @@ fn brute_force<'a>(field: &'a Field, queries: &'a [u32], k: usize, before: bool)
         found.distances = Some(all);
         Ok(())
     })
+}
+
+/// Seconds of building and of taking over new parameters, V and p given: the least of three.
+struct Times {
+    build: f64,
+    update: f64,
+}
+
+impl Times {
+    fn of(&self, record: Record) -> Record {
+        Record { build_s: Some(self.build), update_s: Some(self.update), ..record }
+    }
+}
+
+/// The engine on the very V and p that the brute force has.
+fn build(field: &Field) -> Result<(ResidualIndex, Times), String> {
+    let workload = &field.workload;
+    let model = CovarianceModel::new(workload.covariance, &[workload.lengthscale], 1.0);
+    let factor = Factor { v: &field.v, rank: workload.rank, p: &field.p };
+    let fail = |error: covertree::residual::ResidualError| error.to_string();
+    let mut times = Times { build: f64::INFINITY, update: f64::INFINITY };
+    let mut built = None;
+    for _ in 0..3 {
+        let start = Instant::now();
+        let index = ResidualIndex::from_factor(&field.coords, workload.dim, &model, factor).map_err(fail)?;
+        times.build = times.build.min(start.elapsed().as_secs_f64());
+        built = Some(index);
+    }
+    let mut index = built.ok_or("nothing was built")?;
+    for _ in 0..3 {
+        let start = Instant::now();
+        index.update_factor(&model, factor).map_err(fail)?;
+        times.update = times.update.min(start.elapsed().as_secs_f64());
+    }
+    Ok((index, times))
+}
+
+/// Answers of the engine as the suite keeps them.
+fn take(answers: &Neighborhoods, found: &mut Found) {
+    found.ids.clear();
+    found.ids.extend_from_slice(answers.ids());
+    found.per_query = answers.k();
+    let evaluations = answers.certificates().iter().map(|certificate| {
+        u64::from(certificate.pair_evaluations) + u64::from(certificate.pivot_evaluations)
+    });
+    found.distances = Some(evaluations.sum());
 }

@@ -58,6 +58,9 @@ pub enum OrderingError {
         /// Number of rows.
         rows: usize,
     },
+    /// The residual engine refused.
+    #[error(transparent)]
+    Residual(#[from] crate::residual::ResidualError),
     /// No memory, or a shape that cannot be.
     #[error(transparent)]
     Layout(#[from] layouts::Error),

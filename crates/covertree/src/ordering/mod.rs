@@ -2,7 +2,7 @@
 //!
 //! Vecchia approximations replace the joint density of a Gaussian process by a product of conditional ones, each
 //! point given its nearest neighbours among the points before it. They need an order, [`random`] or
-//! [`maximin`] as a rule, and then [`ordered_neighbors`].
+//! [`maximin`] as a rule, and then [`ordered_neighbors`] or [`ordered_neighbors_by_correlation`].
 //!
 //! | order | for | cost |
 //! |---|---|---|
@@ -16,6 +16,7 @@
 
 mod blocks;
 mod coordinate;
+mod correlated;
 mod error;
 mod hilbert;
 mod maximin;
@@ -25,6 +26,7 @@ mod predecessors;
 mod random;
 
 pub use coordinate::coordinate;
+pub use correlated::ordered_neighbors_by_correlation;
 pub use error::OrderingError;
 pub use hilbert::{HILBERT_MAX_DIM, hilbert};
 pub use maximin::{Maximin, maximin};

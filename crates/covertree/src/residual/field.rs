@@ -211,7 +211,12 @@ impl Field {
     }
 
     /// Adds the point at a place to the queries.
-    pub(super) fn push_member(&self, queries: &mut Queries, place: usize, limit: u32) -> Result<(), ResidualError> {
+    pub(super) fn push_member(
+        &self,
+        queries: &mut Queries,
+        place: usize,
+        limit: u32,
+    ) -> Result<(), ResidualError> {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
         queries.weights.push(self.weights[place]);
@@ -374,7 +379,10 @@ impl Columns {
             rows.extend_from_slice(field.row(place as usize))?;
         }
         let rows = Rows::new(rows, field.rank)?;
-        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(places.len(), field.rank)?)?;
+        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
+            places.len(),
+            field.rank,
+        )?)?;
         layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
         Ok(())
     }
@@ -409,7 +417,9 @@ impl Columns {
         for (i, (line, rounded)) in lines.zip(rounded.chunks_mut(stride)).enumerate() {
             let weight = point(i, x);
             let rounded = &mut rounded[at..at + columns];
-            for ((to, (&k, &dot)), &other) in rounded.iter_mut().zip(line.0.iter().zip(line.1)).zip(&self.weights) {
+            for ((to, (&k, &dot)), &other) in
+                rounded.iter_mut().zip(line.0.iter().zip(line.1)).zip(&self.weights)
+            {
                 *to = ((k - dot) * (weight * other)) as f32;
             }
         }

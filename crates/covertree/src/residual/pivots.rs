@@ -415,16 +415,28 @@ impl Block {
 
     /// A query's remainder bound and the slack of every bound on its correlations with members, from its squared
     /// norm, error coefficient, squared norm of correlations and squared norm of coordinates.
-    pub(super) fn query_bounds(&self, norm: f64, error: f32, correlations: f32, coordinates: f32) -> (f32, f32) {
+    pub(super) fn query_bounds(
+        &self,
+        norm: f64,
+        error: f32,
+        correlations: f32,
+        coordinates: f32,
+    ) -> (f32, f32) {
         let own = self.projection_error(correlations.sqrt(), error, self.size());
         let left = (norm as f32 - coordinates).max(0.0) + self.remainder_slack(own, error);
         let product = (self.size() + 4) as f32 * UNIT + 2.0 * self.gram_error;
-        let slack = 1.5 * (own + self.coordinate_error) + product + 4.0 * error * self.member_error + 8.0 * UNIT;
+        let slack =
+            1.5 * (own + self.coordinate_error) + product + 4.0 * error * self.member_error + 8.0 * UNIT;
         (left.sqrt() * (1.0 + 4.0 * UNIT), slack)
     }
 
     /// h·g of every query with every member, padding included.
-    pub(super) fn products(&self, field: &Field, queries: &[f32], out: &mut [f32]) -> Result<(), ResidualError> {
+    pub(super) fn products(
+        &self,
+        field: &Field,
+        queries: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), ResidualError> {
         field.kernels.panels::<f32>().inner_product(
             Rows::new(queries, self.size())?,
             Panels::new(&self.coordinates, self.size())?,
@@ -445,9 +457,10 @@ fn candidates(left: &[f64], range: Range, round: usize, previous: &[u32], out: &
     // Not more than the Gram matrix of a few panels.
     let leaf = LEAF.max(left.len().div_ceil(64));
     for (index, leaf_left) in left.chunks(leaf).enumerate() {
-        let worst = leaf_left.iter().enumerate().fold((0, EXPLAINED), |worst, (j, &left)| {
-            if left > worst.1 { (j, left) } else { worst }
-        });
+        let worst = leaf_left
+            .iter()
+            .enumerate()
+            .fold((0, EXPLAINED), |worst, (j, &left)| if left > worst.1 { (j, left) } else { worst });
         if worst.1 > EXPLAINED {
             out.push((range.start + index * leaf + worst.0) as u32);
         }
@@ -461,9 +474,10 @@ fn pivoted_cholesky(gram: &[f64], n: usize, most: usize, least: f64) -> Vec<usiz
     let mut factor: Vec<Vec<f64>> = Vec::with_capacity(most);
     let mut picks: Vec<usize> = Vec::with_capacity(most);
     while picks.len() < most {
-        let (pick, most_left) = left.iter().enumerate().fold((0, 0.0), |best: (usize, f64), (i, &left)| {
-            if left > best.1 { (i, left) } else { best }
-        });
+        let (pick, most_left) = left
+            .iter()
+            .enumerate()
+            .fold((0, 0.0), |best: (usize, f64), (i, &left)| if left > best.1 { (i, left) } else { best });
         if most_left <= least {
             break;
         }

@@ -282,7 +282,10 @@ impl ResidualIndex {
                     *bound = if id < limit { *bound } else { f32::INFINITY };
                 }
             }
-            if range.start <= own as usize && (own as usize) < range.end() && limit as usize > self.field.len() {
+            if range.start <= own as usize
+                && (own as usize) < range.end()
+                && limit as usize > self.field.len()
+            {
                 bounds[own as usize - range.start] = -2.0;
             }
             let mut threshold = state.threshold();
@@ -405,7 +408,8 @@ impl ResidualIndex {
 
     fn write(&self, scratch: &mut Scratch, k: usize, out: Out<'_>) {
         let lines = out.ids.chunks_exact_mut(k).zip(out.distances.chunks_exact_mut(k)).zip(out.certificates);
-        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate() {
+        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate()
+        {
             let found = state.best.sorted();
             for ((id, distance), neighbor) in ids.iter_mut().zip(distances).zip(found) {
                 (*id, *distance) = (neighbor.id, neighbor.distance);
