@@ -1,6 +1,20 @@
-//! Exact nearest neighbours in metric spaces, and the residual-correlation engine of Vecchia approximations.
-//!
-//! **Nothing is implemented yet.** The crate holds its place in the layering
-//! (`simd-kernels <- layouts <- covertree`) so that the engine lands where users will look for it.
-//! Until then the exact scan in `bench-harness` answers the same questions by brute force.
+//! Exact nearest neighbours in metric spaces.
 #![forbid(unsafe_code)]
+
+mod error;
+mod filter;
+mod metric;
+mod parallel;
+mod scalar;
+mod search;
+mod space;
+mod tree;
+
+pub use error::Error;
+pub use filter::Filter;
+pub use layouts::Neighbor;
+pub use metric::Metric;
+pub use scalar::Scalar;
+pub use search::{Certificate, Search, Traversal};
+pub use space::{Items, Space, VectorMetric, Vectors};
+pub use tree::{BuildOptions, CoverTree, ItemTree, Neighbors, Searcher, VectorTree};
