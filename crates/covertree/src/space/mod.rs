@@ -27,9 +27,8 @@ pub(crate) const FANOUT: usize = simd_kernels::PANEL_ROWS;
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<D> {
     pub(crate) node: u32,
-    /// Bit c is set while child c is still to be visited.
-    pub(crate) open: u32,
-    /// No point below child c is nearer than `bounds[c]`.
+    /// No point below child c is nearer than `bounds[c]` without its last four bits, which are the number of the
+    /// child. Infinite where there is nothing to visit.
     pub(crate) bounds: [D; FANOUT],
     /// The distance to the centre of child c, where children have centres.
     pub(crate) anchors: [D; FANOUT],
@@ -37,26 +36,37 @@ pub struct Frame<D> {
 
 impl<D: Scalar> Frame<D> {
     pub(crate) fn new() -> Self {
-        Self { node: 0, open: 0, bounds: [D::ZERO; FANOUT], anchors: [D::ZERO; FANOUT] }
+        Self { node: 0, bounds: [D::ZERO; FANOUT], anchors: [D::ZERO; FANOUT] }
     }
 
-    /// The open child with the least bound, the first of equals.
+    /// Makes the bounds of `count` children, as they were computed, such that the least of them tells whose it is.
     #[inline]
-    pub(crate) fn nearest(&self) -> Option<usize> {
-        let mut open = self.open;
-        if open == 0 {
-            return None;
+    pub(crate) fn seal(&mut self, count: usize) {
+        for (child, bound) in self.bounds.iter_mut().enumerate() {
+            *bound = bound.tagged(child as u32);
         }
-        let mut nearest = open.trailing_zeros() as usize;
-        open &= open - 1;
-        while open != 0 {
-            let child = open.trailing_zeros() as usize;
-            open &= open - 1;
-            if self.bounds[child] < self.bounds[nearest] {
-                nearest = child;
+        self.bounds.iter_mut().skip(count).for_each(|bound| *bound = D::INFINITY);
+    }
+
+    /// There is nothing to visit below `child`.
+    #[inline]
+    pub(crate) fn close(&mut self, child: usize) {
+        self.bounds[child] = D::INFINITY;
+    }
+
+    /// The open child with the least bound, and that bound.
+    #[inline]
+    pub(crate) fn nearest(&self) -> Option<(usize, D)> {
+        let mut least = [D::INFINITY; 4];
+        for bounds in self.bounds.chunks_exact(4) {
+            for (least, &bound) in least.iter_mut().zip(bounds) {
+                *least = if bound < *least { bound } else { *least };
             }
         }
-        Some(nearest)
+        let first = if least[1] < least[0] { least[1] } else { least[0] };
+        let second = if least[3] < least[2] { least[3] } else { least[2] };
+        let least = if second < first { second } else { first };
+        if least < D::INFINITY { Some((least.tag() as usize, least.untagged())) } else { None }
     }
 }
 

@@ -170,8 +170,6 @@ impl<S: Space> Walk<'_, S> {
     fn open(&mut self, node: u32, anchor: S::Distance, frame: &mut Frame<S::Distance>) {
         let (tree, searcher) = (self.tree, &mut *self.searcher);
         frame.node = node;
-        let count = tree.shape.nodes[node as usize].count;
-        frame.open = (1 << count) - 1;
         searcher.certificate.nodes += 1;
         let measured = tree.space.open(
             &tree.shape,
@@ -188,11 +186,16 @@ impl<S: Space> Walk<'_, S> {
         if self.task.before != u32::MAX {
             let least = &self.tree.shape.least[node as usize * FANOUT..][..FANOUT];
             for (child, &least) in least.iter().enumerate() {
-                frame.open &= !(u32::from(least >= self.task.before) << child);
+                if least >= self.task.before {
+                    frame.close(child);
+                }
             }
         }
         if let Some(filter) = self.task.search.filter {
-            frame.open &= filter.children(node);
+            let counting = filter.children(node);
+            for child in (0..FANOUT).filter(|child| counting >> child & 1 == 0) {
+                frame.close(child);
+            }
         }
     }
 
@@ -250,9 +253,9 @@ impl<S: Space> Walk<'_, S> {
             }
             if self.spent() {
                 for frame in &mut frames[..depth] {
-                    while let Some(child) = frame.nearest() {
-                        self.give_up(frame.bounds[child]);
-                        frame.open &= !(1 << child);
+                    while let Some((child, bound)) = frame.nearest() {
+                        self.give_up(bound);
+                        frame.close(child);
                     }
                 }
                 break;
@@ -262,8 +265,8 @@ impl<S: Space> Walk<'_, S> {
             while depth > 0 {
                 let frame = &mut frames[depth - 1];
                 match frame.nearest() {
-                    Some(child) if frame.bounds[child] <= limit => {
-                        frame.open &= !(1 << child);
+                    Some((child, bound)) if bound <= limit => {
+                        frame.close(child);
                         found = Some((self.tree.shape.child(frame.node, child), frame.anchors[child]));
                         break;
                     }
@@ -303,9 +306,10 @@ impl<S: Space> Walk<'_, S> {
                     self.open(node, anchor, &mut frame);
                     let limit = self.searcher.pool.limit();
                     for child in 0..FANOUT {
-                        if frame.open >> child & 1 != 0 && frame.bounds[child] <= limit {
+                        let bound = frame.bounds[child].untagged();
+                        if frame.bounds[child] < S::Distance::INFINITY && bound <= limit {
                             waiting.push(Reverse(Waiting {
-                                bound: frame.bounds[child],
+                                bound,
                                 code: self.tree.shape.children[node as usize * FANOUT + child],
                                 anchor: frame.anchors[child],
                             }));
@@ -345,9 +349,9 @@ impl<S: Space> Walk<'_, S> {
                     Reference::Inner(node) => {
                         self.open(node, anchor, &mut frame);
                         for child in 0..FANOUT {
-                            if frame.open >> child & 1 != 0 {
+                            if frame.bounds[child] < S::Distance::INFINITY {
                                 level.push(Waiting {
-                                    bound: frame.bounds[child],
+                                    bound: frame.bounds[child].untagged(),
                                     code: self.tree.shape.children[node as usize * FANOUT + child],
                                     anchor: frame.anchors[child],
                                 });

@@ -14,6 +14,7 @@ use std::ops::Range;
 use super::{FANOUT, Frame, Sealed, Space};
 use crate::error::Error;
 use crate::metric::Metric;
+use crate::scalar::Scalar;
 use crate::tree::{Reference, Shape};
 
 pub(crate) use build::{ItemBuilder, bound_balls};
@@ -132,13 +133,13 @@ impl<P: Send + Sync, M: Metric<P>> Space for Items<P, M> {
         }
         let measured = slots.start + wanted.start..slots.start + wanted.end;
         self.measure(query, fault, measured.clone(), out);
-        frame.open = 0;
+        frame.bounds = [f64::INFINITY; FANOUT];
         for (child, &distance) in wanted.zip(out.iter()) {
             let radius = radii[child];
-            frame.bounds[child] = (distance - radius - self.metric.rounding() * (distance + radius)).max(0.0);
-            frame.anchors[child] = distance;
             if shape.child(frame.node, child) != Reference::Empty {
-                frame.open |= 1 << child;
+                let bound = distance - radius - self.metric.rounding() * (distance + radius);
+                frame.bounds[child] = bound.max(0.0).tagged(child as u32);
+                frame.anchors[child] = distance;
             }
         }
         measured

@@ -128,8 +128,7 @@ impl<T: Scalar> Space for Vectors<T> {
                 Reference::Inner(node) => {
                     frame.node = node;
                     self.open(shape, &[], prepared, T::ZERO, T::ZERO, &mut frame, &mut Vec::new());
-                    frame.open = (1 << shape.nodes[node as usize].count) - 1;
-                    next = frame.nearest().map_or(Reference::Empty, |child| shape.child(node, child));
+                    next = frame.nearest().map_or(Reference::Empty, |(child, _)| shape.child(node, child));
                 }
             }
         }
@@ -138,7 +137,7 @@ impl<T: Scalar> Space for Vectors<T> {
     #[inline]
     fn open(
         &self,
-        _: &Shape,
+        shape: &Shape,
         _: &[T],
         prepared: &mut PreparedRow<T>,
         _: T,
@@ -154,6 +153,7 @@ impl<T: Scalar> Space for Vectors<T> {
             &self.boxes[start..start + size],
             &mut frame.bounds,
         );
+        frame.seal(shape.nodes[frame.node as usize].count as usize);
         0..0
     }
 
