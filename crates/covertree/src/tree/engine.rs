@@ -223,14 +223,25 @@ impl<S: Space> Walk<'_, S> {
         let distances = &searcher.distances[..slots.len()];
         let ids = &self.tree.shape.ids[slots.clone()];
         let filter = self.task.search.filter;
-        for (at, (&distance, &id)) in distances.iter().zip(ids).enumerate() {
-            if distance <= limit
-                && id < self.task.before
-                && id != self.task.except
-                && filter.is_none_or(|filter| filter.allows(slots.start + at))
-            {
-                searcher.pool.push(distance, id);
+        let mut start = slots.start;
+        for (distances, ids) in distances.chunks(64).zip(ids.chunks(64)) {
+            // First a bit for each that is near enough, without a branch; then those few.
+            let mut near = 0u64;
+            for (at, &distance) in distances.iter().enumerate() {
+                near |= u64::from(distance <= limit) << at;
             }
+            while near != 0 {
+                let at = near.trailing_zeros() as usize;
+                near &= near - 1;
+                let id = ids[at];
+                if id < self.task.before
+                    && id != self.task.except
+                    && filter.is_none_or(|filter| filter.allows(start + at))
+                {
+                    searcher.pool.push(distances[at], id);
+                }
+            }
+            start += distances.len();
         }
         searcher.pool.settle();
     }

@@ -14,10 +14,14 @@ const STEPS: usize = 64;
 const COARSE: usize = 8;
 /// Up to this k the neighbours are kept sorted.
 const FEW: usize = 4;
+/// Up to so many results are sorted by their steps.
+const MANY: usize = 512;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pool<D> {
     keys: Vec<u128>,
+    /// Where the results are sorted.
+    sorted: Vec<u128>,
     /// How many are wanted; `usize::MAX` for all.
     k: usize,
     /// What is farther cannot be among the results.
@@ -37,6 +41,7 @@ impl<D: Scalar> Pool<D> {
     pub(crate) fn new() -> Self {
         Self {
             keys: Vec::new(),
+            sorted: Vec::new(),
             k: 0,
             limit: D::ZERO,
             per_distance: 0.0,
@@ -160,15 +165,45 @@ impl<D: Scalar> Pool<D> {
 
     /// The results, sorted.
     pub(crate) fn finish(&mut self) -> &[u128] {
-        if self.keys.len() > self.k {
-            let limit = self.limit;
-            self.keys.retain(|&key| D::of_key(key) <= limit);
+        if self.k > FEW {
+            if self.per_distance > 0.0 && self.keys.len() <= MANY {
+                self.sort_by_steps();
+            } else {
+                let limit = self.limit;
+                self.keys.retain(|&key| D::of_key(key) <= limit);
+                self.keys.sort_unstable();
+            }
         }
-        if self.keys.len() > self.k.saturating_mul(2) {
-            self.keys.select_nth_unstable(self.k - 1);
-        }
-        self.keys.sort_unstable();
         self.keys.truncate(self.k);
         &self.keys
+    }
+
+    /// The keys within the limit to their steps, whose sizes are known, then the few of a step by insertion.
+    fn sort_by_steps(&mut self) {
+        let mut next = [0u32; STEPS];
+        let mut start = 0;
+        for (next, &count) in next.iter_mut().zip(&self.counts[..=self.last]) {
+            *next = start;
+            start += count;
+        }
+        self.sorted.clear();
+        self.sorted.resize(start as usize, 0);
+        for &key in &self.keys {
+            let step = self.step(D::of_key(key));
+            if step <= self.last {
+                self.sorted[next[step] as usize] = key;
+                next[step] += 1;
+            }
+        }
+        for end in 1..self.sorted.len() {
+            let key = self.sorted[end];
+            let mut at = end;
+            while at > 0 && self.sorted[at - 1] > key {
+                self.sorted[at] = self.sorted[at - 1];
+                at -= 1;
+            }
+            self.sorted[at] = key;
+        }
+        std::mem::swap(&mut self.keys, &mut self.sorted);
     }
 }
