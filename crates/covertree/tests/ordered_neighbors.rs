@@ -1,7 +1,12 @@
 //! `ordered_neighbors` beside the definition, over orders, dimensions, ties and threads.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-use covertree::ordering::{self, OrderedNeighbors, OrderedOptions, OrderingError, ordered_neighbors};
+use covertree::ordering::{
+    self, OrderedNeighbors, OrderedOptions, OrderingError, ordered_neighbors,
+    ordered_neighbors_by_correlation, ordered_neighbors_in_tree,
+};
+use covertree::residual::{Covariance, CovarianceModel, Factor, ResidualIndex};
+use covertree::{VectorMetric, VectorTree};
 use simd_kernels::Rows;
 
 const ALL: OrderedOptions = OrderedOptions { include_self: false, distances: true };
@@ -121,12 +126,46 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn a_tree_gives_the_same_predecessors() {
+    let coords = values(3000 * 2, 60, 0.5, 9);
+    let rows = Rows::new(&coords, 2).unwrap();
+    let tree = VectorTree::from_rows(&coords, 2, VectorMetric::L2).unwrap();
+    let options = OrderedOptions { include_self: true, distances: true };
+    let by_tree = ordered_neighbors_in_tree(&tree, 8, options).unwrap();
+    let expected = ordered_neighbors(rows, 8, options).unwrap();
+    assert_eq!(by_tree.ids(), expected.ids());
+    assert!(matches!(ordered_neighbors_in_tree(&tree, 0, options), Err(OrderingError::ZeroM)));
+    let refused = ordered_neighbors_in_tree(&tree, 3001, options).unwrap_err();
+    assert!(matches!(refused, OrderingError::TooManyNeighbors { m: 3001, rows: 3000 }));
+}
+
+#[test]
+fn a_falling_correlation_gives_the_euclidean_predecessors() {
+    // Without a low-rank part the correlation falls with the distance, so that the neighbours are the same.
+    let coords = values(1500 * 2, u32::MAX, 1e-3, 10);
+    let model = CovarianceModel::new(Covariance::Matern32, &[1.0], 1.0);
+    let factor = Factor { v: &[], rank: 0, p: &[1.0; 1500] };
+    let index = ResidualIndex::from_factor(&coords, 2, &model, factor).unwrap();
+    let found = ordered_neighbors_by_correlation(&index, 6, ALL).unwrap();
+    let expected = ordered_neighbors(Rows::new(&coords, 2).unwrap(), 6, ALL).unwrap();
+    for i in 0..1500 {
+        assert_eq!(found.row(i), expected.row(i), "point {i}");
+        for (by_correlation, distance) in found.row_distances(i).iter().zip(expected.row_distances(i)) {
+            let r = 3f64.sqrt() * distance;
+            let correlation = (1.0 + r) * (-r).exp();
+            assert!((by_correlation - (1.0 - correlation).sqrt()).abs() < 1e-6);
+        }
+    }
+    assert!(matches!(ordered_neighbors_by_correlation(&index, 0, ALL), Err(OrderingError::ZeroM)));
+}
+
+#[test]
 fn what_cannot_be_searched_is_named() {
     let rows = |data: &'static [f64]| Rows::new(data, 2).unwrap();
     let refused = |data, m| ordered_neighbors(rows(data), m, ALL).unwrap_err();
-    assert_eq!(refused(&[], 1), OrderingError::Empty);
-    assert_eq!(refused(&[0.0, 0.0], 0), OrderingError::ZeroM);
-    assert_eq!(refused(&[0.0, 0.0], 2), OrderingError::TooManyNeighbors { m: 2, rows: 1 });
-    assert_eq!(refused(&[0.0, f64::INFINITY], 1), OrderingError::NotFinite { row: 0, column: 1 });
+    assert!(matches!(refused(&[], 1), OrderingError::Empty));
+    assert!(matches!(refused(&[0.0, 0.0], 0), OrderingError::ZeroM));
+    assert!(matches!(refused(&[0.0, 0.0], 2), OrderingError::TooManyNeighbors { m: 2, rows: 1 }));
+    assert!(matches!(refused(&[0.0, f64::INFINITY], 1), OrderingError::NotFinite { row: 0, column: 1 }));
     assert!(refused(&[0.0, 0.0], 2).to_string().contains("`m` is 2"));
 }

@@ -195,7 +195,7 @@ pub fn measure(
                 residual::predecessors(settings, kernels, workload, *m, threads, progress)
             }
             Case::Euclidean { make, .. } => {
-                of_points(make, |points| euclidean::measure(settings, points, threads, progress))
+                of_points(make, |points| euclidean::measure(settings, kernels, points, threads, progress))
             }
             Case::Predecessors { make, .. } => {
                 of_points(make, |points| predecessors::measure(settings, points, M, threads, progress))

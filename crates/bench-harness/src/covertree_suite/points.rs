@@ -29,10 +29,6 @@ fn squared(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Points {
-    pub(super) fn base_rows(&self) -> Result<Rows<'_, f64>, String> {
-        Rows::new(&self.base, self.dim).map_err(|error| error.to_string())
-    }
-
     pub(super) fn query_rows(&self) -> Result<Rows<'_, f64>, String> {
         Rows::new(&self.queries, self.dim).map_err(|error| error.to_string())
     }

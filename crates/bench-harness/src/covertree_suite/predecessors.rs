@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use covertree::ordering::{self, OrderedOptions, ordered_neighbors};
+use covertree::ordering::{self, OrderedOptions, ordered_neighbors, ordered_neighbors_in_tree};
+use covertree::{VectorMetric, VectorTree};
 use simd_kernels::Rows;
 
 use super::contest::{Contender, Found, contest, recall_of};
@@ -37,17 +38,36 @@ pub(super) fn measure(
         ..record(&points.name, "euclidean", (n, dim), k, n)
     };
     let rows = Rows::new(&coords, dim).map_err(|error| error.to_string())?;
-    let contenders = vec![Contender {
-        record: of("ordered-neighbors", m),
-        batch: Box::new(move |found| {
-            let options = OrderedOptions::default();
-            let neighbors = ordered_neighbors(rows, m, options).map_err(|error| error.to_string())?;
+    let (tree, build) = threads.pool().install(|| {
+        let start = Instant::now();
+        let tree = VectorTree::from_rows(&coords, dim, VectorMetric::L2);
+        tree.map(|tree| (tree, start.elapsed().as_secs_f64())).map_err(|error| error.to_string())
+    })?;
+    let tree_neighbors = Contender {
+        record: Record { build_s: Some(build), ..of("tree predecessors", m) },
+        batch: Box::new(|found| {
+            let neighbors = ordered_neighbors_in_tree(&tree, m, OrderedOptions::default())
+                .map_err(|error| error.to_string())?;
             found.per_query = neighbors.width();
             found.ids.clear();
             found.ids.extend_from_slice(neighbors.ids());
             Ok(())
         }),
-    }];
+    };
+    let contenders = vec![
+        tree_neighbors,
+        Contender {
+            record: of("ordered-neighbors", m),
+            batch: Box::new(move |found| {
+                let options = OrderedOptions::default();
+                let neighbors = ordered_neighbors(rows, m, options).map_err(|error| error.to_string())?;
+                found.per_query = neighbors.width();
+                found.ids.clear();
+                found.ids.extend_from_slice(neighbors.ids());
+                Ok(())
+            }),
+        },
+    ];
     let mut records = contest(threads, settings.rounds, contenders, &judge, progress)?;
     for (name, order) in ORDERS {
         let mut record = of(name, 1);

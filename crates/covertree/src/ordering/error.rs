@@ -3,7 +3,7 @@
 use simd_kernels::Rows;
 
 /// Why an ordering, or a search among predecessors, was refused. Nothing was computed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrderingError {
     /// No points.
@@ -61,6 +61,9 @@ pub enum OrderingError {
     /// The residual engine refused.
     #[error(transparent)]
     Residual(#[from] crate::residual::ResidualError),
+    /// The tree refused.
+    #[error(transparent)]
+    Tree(#[from] crate::Error),
     /// No memory, or a shape that cannot be.
     #[error(transparent)]
     Layout(#[from] layouts::Error),

@@ -255,9 +255,10 @@ mod tests {
     #[test]
     fn what_cannot_be_ordered_is_named() {
         let rows = |data: &'static [f64]| Rows::new(data, 2).unwrap();
-        assert_eq!(maximin(rows(&[]), None), Err(OrderingError::Empty));
+        assert!(matches!(maximin(rows(&[]), None), Err(OrderingError::Empty)));
         let refused = maximin(rows(&[0.0, 1.0, 2.0, f64::NAN]), None);
-        assert_eq!(refused, Err(OrderingError::NotFinite { row: 1, column: 1 }));
-        assert_eq!(maximin(rows(&[0.0, 1.0]), Some(1)), Err(OrderingError::First { first: 1, rows: 1 }));
+        assert!(matches!(refused, Err(OrderingError::NotFinite { row: 1, column: 1 })));
+        let refused = maximin(rows(&[0.0, 1.0]), Some(1));
+        assert!(matches!(refused, Err(OrderingError::First { first: 1, rows: 1 })));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Vecchia approximations replace the joint density of a Gaussian process by a product of conditional ones, each
 //! point given its nearest neighbours among the points before it. They need an order, [`random`] or
-//! [`maximin`] as a rule, and then [`ordered_neighbors`] or [`ordered_neighbors_by_correlation`].
+//! [`maximin`] as a rule, and then [`ordered_neighbors`], [`ordered_neighbors_by_correlation`], or, under other
+//! metrics, [`ordered_neighbors_in_tree`].
 //!
 //! | order | for | cost |
 //! |---|---|---|
@@ -19,6 +20,7 @@ mod coordinate;
 mod correlated;
 mod error;
 mod hilbert;
+mod in_tree;
 mod maximin;
 mod neighbors;
 mod nested;
@@ -29,6 +31,7 @@ pub use coordinate::coordinate;
 pub use correlated::ordered_neighbors_by_correlation;
 pub use error::OrderingError;
 pub use hilbert::{HILBERT_MAX_DIM, hilbert};
+pub use in_tree::ordered_neighbors_in_tree;
 pub use maximin::{Maximin, maximin};
 pub use neighbors::{Csr, OrderedNeighbors, OrderedOptions, ordered_neighbors};
 pub use nested::{Nested, nested};

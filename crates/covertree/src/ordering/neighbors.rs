@@ -89,8 +89,9 @@ impl OrderedNeighbors {
     /// Places of row `i` that are filled: as many as there are points before it, at most m, and the point itself
     /// where it is included.
     fn filled(&self, i: usize) -> usize {
-        let own = usize::from(self.include_self);
-        if i < self.rows { i.min(self.width - own) + own } else { 0 }
+        let start = i.saturating_mul(self.width);
+        let row = self.ids.get(start..start.saturating_add(self.width)).unwrap_or_default();
+        row.partition_point(|&id| id != Self::PADDING)
     }
 
     /// The neighbours of point `i`, without padding; none if there is no such point.
