@@ -78,7 +78,7 @@ pub struct ResidualIndex {
     field: Field,
     blocks: Vec<Block>,
     model: CovarianceModel,
-    largest_error: f32,
+    largest_error: f64,
     #[cfg(feature = "inducing")]
     inducing: Option<inducing::Inducing>,
 }
@@ -279,7 +279,7 @@ impl ResidualIndex {
         parallel::try_map(items, pivots::Scratch::default, |scratch, (block, &range): (&mut Block, _)| {
             block.update(field, range, &order.ids[range.start..range.end()], scratch)
         })?;
-        self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f32::max);
+        self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
         Ok(())
     }
 
@@ -333,7 +333,9 @@ impl ResidualIndex {
         self.search(ids.len(), k, pruning, out, place, |scratch, query| {
             let id = ids[query as usize];
             let limit = if eligible == Eligible::Predecessors { id } else { u32::MAX };
-            self.field.push_member(&mut scratch.queries, place(query) as usize, limit)
+            let place = place(query);
+            scratch.queries.homes.push(self.order.block_of_place(place as usize) as u32);
+            self.field.push_member(&mut scratch.queries, place as usize, limit)
         })
     }
 
@@ -369,6 +371,7 @@ impl ResidualIndex {
         let block = |query: u32| self.order.block_of_point(point(query)) as u32;
         self.search(n, k, pruning, out, block, |scratch, query| {
             let v = &factor.v[query as usize * factor.rank..(query as usize + 1) * factor.rank];
+            scratch.queries.homes.push(block(query));
             self.field.push_point(&mut scratch.queries, point(query), v, factor.p[query as usize])
         })
     }

@@ -154,6 +154,11 @@ impl Order {
         }
     }
 
+    /// The block that holds a place. O(log n).
+    pub(super) fn block_of_place(&self, place: usize) -> usize {
+        self.blocks.partition_point(|range| range.start <= place).saturating_sub(1)
+    }
+
     /// Coordinates of the order.
     pub(super) fn dim(&self) -> usize {
         self.scale.len()
@@ -175,7 +180,8 @@ mod tests {
         assert_eq!(order.blocks.iter().map(|block| block.len).sum::<usize>(), 1000);
         for (place, &id) in order.ids.iter().enumerate() {
             assert_eq!(order.places[id as usize] as usize, place);
-            assert_eq!(order.blocks.iter().filter(|b| b.start <= place && place < b.end()).count(), 1);
+            let block = order.blocks[order.block_of_place(place)];
+            assert!(block.start <= place && place < block.end());
         }
         let reach = |block: &Range| {
             let x = order.ids[block.start..block.end()].iter().map(|&id| coords[2 * id as usize]);
