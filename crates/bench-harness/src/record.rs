@@ -38,6 +38,8 @@ pub struct Record {
     pub tier: String,
     /// The library that ran, when it is not ours.
     pub peer: Option<String>,
+    /// What speeds are counted by when that is not the time that passed: `cpu`.
+    pub clock: Option<String>,
     /// Seconds to build.
     pub build_s: Option<f64>,
     /// Seconds to take over new parameters, where the index can without being built again.

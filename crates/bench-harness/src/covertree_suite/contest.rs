@@ -1,7 +1,6 @@
 //! Contenders on one workload, timed in turns, their answers judged.
 
-use std::time::Instant;
-
+use super::clock::Clock;
 use crate::progress::Progress;
 use crate::protocol::Threads;
 use crate::record::Record;
@@ -43,14 +42,14 @@ pub(super) fn contest(
             let (by_id, by_distance) = judge(&found);
             (record.recall_id, record.recall_eps) = (Some(by_id), Some(by_distance));
             record.distances_per_query = found.distances.map(|all| all as f64 / record.queries.max(1) as f64);
-            (record.runs, record.threads) = (rounds, threads.count());
+            (record.runs, record.threads, record.clock) = (rounds, threads.count(), Clock::name(threads));
             field.push((record, batch, found));
         }
         for _ in 0..rounds {
             for (record, batch, found) in &mut field {
-                let start = Instant::now();
+                let clock = Clock::start(threads);
                 batch(found)?;
-                record.qps_runs.push(record.queries as f64 / start.elapsed().as_secs_f64());
+                record.qps_runs.push(record.queries as f64 / clock.seconds());
             }
             progress.advance(1);
         }

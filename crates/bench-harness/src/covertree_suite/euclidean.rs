@@ -1,10 +1,9 @@
 //! Euclidean nearest neighbours of points that are no members.
 
-use std::time::Instant;
-
 use covertree::{Search, VectorMetric, VectorTree};
 use simd_kernels::Kernels;
 
+use super::clock::Clock;
 use super::contest::{Contender, Found, contest, recall_of};
 use super::points::Points;
 use super::{CovertreeSettings, record};
@@ -32,9 +31,9 @@ pub(super) fn measure(
         ..record(&points.name, "euclidean", (points.len(), points.dim), points.k, points.query_count())
     };
     let (tree, build) = threads.pool().install(|| {
-        let start = Instant::now();
+        let clock = Clock::start(threads);
         let tree = VectorTree::from_rows(&points.base, points.dim, VectorMetric::L2);
-        tree.map(|tree| (tree, start.elapsed().as_secs_f64())).map_err(|error| error.to_string())
+        tree.map(|tree| (tree, clock.seconds())).map_err(|error| error.to_string())
     })?;
     let scan = Scan::new(kernels, &points.base, points.dim, Metric::L2).map_err(|error| error.to_string())?;
     let mut scratch = Scratch::new(threads.count());

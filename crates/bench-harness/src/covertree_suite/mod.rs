@@ -5,6 +5,7 @@
 //! same kernels, and every answer is judged: a speed without recall says nothing about this problem. What a record
 //! counts as a query is one point's search; of orders, one point's place.
 
+mod clock;
 mod contest;
 mod euclidean;
 mod field;

@@ -1,11 +1,10 @@
 //! All points' Euclidean predecessors, and the orders they are searched in.
 
-use std::time::Instant;
-
 use covertree::ordering::{self, OrderedOptions, ordered_neighbors, ordered_neighbors_in_tree};
 use covertree::{VectorMetric, VectorTree};
 use simd_kernels::Rows;
 
+use super::clock::Clock;
 use super::contest::{Contender, Found, contest, recall_of};
 use super::points::{Points, true_predecessors};
 use super::{CovertreeSettings, record};
@@ -39,9 +38,9 @@ pub(super) fn measure(
     };
     let rows = Rows::new(&coords, dim).map_err(|error| error.to_string())?;
     let (tree, build) = threads.pool().install(|| {
-        let start = Instant::now();
+        let clock = Clock::start(threads);
         let tree = VectorTree::from_rows(&coords, dim, VectorMetric::L2);
-        tree.map(|tree| (tree, start.elapsed().as_secs_f64())).map_err(|error| error.to_string())
+        tree.map(|tree| (tree, clock.seconds())).map_err(|error| error.to_string())
     })?;
     let tree_neighbors = Contender {
         record: Record { build_s: Some(build), ..of("tree predecessors", m) },
@@ -73,13 +72,14 @@ pub(super) fn measure(
         let mut record = of(name, 1);
         threads.pool().install(|| -> Result<(), String> {
             for _ in 0..settings.rounds {
-                let start = Instant::now();
+                let clock = Clock::start(threads);
                 let places = order(rows).map_err(|error| error.to_string())?;
-                record.qps_runs.push(places as f64 / start.elapsed().as_secs_f64());
+                record.qps_runs.push(places as f64 / clock.seconds());
             }
             Ok(())
         })?;
-        (record.runs, record.threads) = (settings.rounds, threads.count());
+        (record.runs, record.threads, record.clock) =
+            (settings.rounds, threads.count(), Clock::name(threads));
         record.qps = record.qps_runs.iter().copied().fold(0.0, f64::max);
         records.push(record);
     }

@@ -1,11 +1,10 @@
 //! Residual-correlation search beside its brute force.
 
-use std::time::Instant;
-
 use covertree::ordering::{OrderedOptions, ordered_neighbors_by_correlation};
 use covertree::residual::{CovarianceModel, Eligible, Factor, Neighborhoods, Pruning, ResidualIndex};
 use simd_kernels::Kernels;
 
+use super::clock::Clock;
 use super::contest::{Batch, Contender, Found, contest, recall_of};
 use super::field::{Field, Workload};
 use super::numpy::NumpyRandom;
@@ -50,7 +49,7 @@ pub(super) fn measure(
         ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), k, queries)
     };
     let timed = &queries[..TIMED.min(queries.len())];
-    let (index, times) = threads.pool().install(|| build(&field))?;
+    let (index, times) = threads.pool().install(|| build(&field, threads))?;
     let mut answers = Neighborhoods::new();
     let contenders = vec![
         Contender { record: of("brute-force", timed.len()), batch: brute_force(&field, timed, k, false) },
@@ -101,7 +100,7 @@ pub(super) fn predecessors(
         params: format!("{} l={} r={}", workload.covariance.name(), workload.lengthscale, workload.rank),
         ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), m, queries)
     };
-    let (index, times) = threads.pool().install(|| build(&field))?;
+    let (index, times) = threads.pool().install(|| build(&field, threads))?;
     let contenders = vec![
         Contender {
             record: of("brute-force predecessors", judged.len()),
@@ -151,7 +150,7 @@ impl Times {
 }
 
 /// The engine on the very V and p that the brute force has.
-fn build(field: &Field) -> Result<(ResidualIndex, Times), String> {
+fn build(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times), String> {
     let workload = &field.workload;
     let model = CovarianceModel::new(workload.covariance, &[workload.lengthscale], 1.0);
     let factor = Factor { v: &field.v, rank: workload.rank, p: &field.p };
@@ -159,16 +158,16 @@ fn build(field: &Field) -> Result<(ResidualIndex, Times), String> {
     let mut times = Times { build: f64::INFINITY, update: f64::INFINITY };
     let mut built = None;
     for _ in 0..3 {
-        let start = Instant::now();
+        let clock = Clock::start(threads);
         let index = ResidualIndex::from_factor(&field.coords, workload.dim, &model, factor).map_err(fail)?;
-        times.build = times.build.min(start.elapsed().as_secs_f64());
+        times.build = times.build.min(clock.seconds());
         built = Some(index);
     }
     let mut index = built.ok_or("nothing was built")?;
     for _ in 0..3 {
-        let start = Instant::now();
+        let clock = Clock::start(threads);
         index.update_factor(&model, factor).map_err(fail)?;
-        times.update = times.update.min(start.elapsed().as_secs_f64());
+        times.update = times.update.min(clock.seconds());
     }
     Ok((index, times))
 }

@@ -68,6 +68,8 @@ pub(super) struct Queries {
     pub(super) errors: Vec<f64>,
     /// The place of a query that is a member, else `u32::MAX`.
     pub(super) places: Vec<u32>,
+    /// The block that a query lies in.
+    pub(super) homes: Vec<u32>,
     /// Only ids below this are eligible.
     pub(super) limits: Vec<u32>,
 }
@@ -80,6 +82,7 @@ impl Queries {
         self.norms.clear();
         self.errors.clear();
         self.places.clear();
+        self.homes.clear();
         self.limits.clear();
     }
 
@@ -205,18 +208,22 @@ impl Field {
         Ok(Rows::new(data, self.rank)?)
     }
 
+    /// Writes the coordinates of a place and returns its weight.
+    pub(super) fn read(&self, place: usize, x: &mut [f64]) -> f64 {
+        let n = self.len();
+        for (t, x) in x.iter_mut().enumerate() {
+            *x = self.axes[t * n + place];
+        }
+        self.weights[place]
+    }
+
     /// The coordinates of a place.
-    pub(super) fn point(&self, place: usize) -> impl Iterator<Item = f64> {
+    fn point(&self, place: usize) -> impl Iterator<Item = f64> {
         self.axes.iter().skip(place).step_by(self.len().max(1)).copied()
     }
 
     /// Adds the point at a place to the queries.
-    pub(super) fn push_member(
-        &self,
-        queries: &mut Queries,
-        place: usize,
-        limit: u32,
-    ) -> Result<(), ResidualError> {
+    pub(super) fn push_member(&self, queries: &mut Queries, place: usize, limit: u32) -> Result<(), ResidualError> {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
         queries.weights.push(self.weights[place]);
@@ -379,51 +386,82 @@ impl Columns {
             rows.extend_from_slice(field.row(place as usize))?;
         }
         let rows = Rows::new(rows, field.rank)?;
-        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
-            places.len(),
-            field.rank,
-        )?)?;
+        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(places.len(), field.rank)?)?;
         layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
         Ok(())
     }
 
-    /// Residual correlations of points, given as rows of V, coordinates by `point` and weights, with all columns,
-    /// row by row in `out`; as `f32` into `rounded`, whose rows are `stride` long, from column `at` on.
-    #[expect(clippy::too_many_arguments, reason = "one call site for each of two callers")]
-    pub(super) fn correlations(
+    /// What the features of points, given as rows of V, coordinates and weight by `point`, have in common with those
+    /// of all columns: row by row in `out`, rows `stride` long, from column `at` on. The padding gives 0.
+    #[expect(clippy::too_many_arguments, reason = "the shape of a tile and where it goes")]
+    pub(super) fn products(
         &self,
         field: &Field,
+        feature: Feature,
         rows: Rows<'_, f64>,
         point: impl Fn(usize, &mut [f64]) -> f64,
-        dots: &mut Vec<f64>,
-        out: &mut Vec<f64>,
-        rounded: &mut [f32],
+        scratch: &mut TileScratch,
+        out: &mut [f64],
         stride: usize,
         at: usize,
     ) -> Result<(), ResidualError> {
         let columns = self.padded;
-        dots.resize(rows.len() * columns, 0.0);
-        out.resize(rows.len() * columns, 0.0);
+        scratch.dots.resize(rows.len() * columns, 0.0);
         let panels = Panels::new(&self.v, field.rank)?;
-        field.kernels.panels::<f64>().inner_product(rows, panels, dots)?;
+        field.kernels.panels::<f64>().inner_product(rows, panels, &mut scratch.dots)?;
         let mut x = [0.0; MAX_DIM];
         let x = &mut x[..field.dim()];
-        for (i, out) in out.chunks_exact_mut(columns).enumerate() {
-            point(i, x);
-            field.squared_distances(x, &self.axes, columns, out);
+        if feature == Feature::Residual {
+            scratch.covariances.resize(rows.len() * columns, 0.0);
+            for (i, line) in scratch.covariances.chunks_exact_mut(columns).enumerate() {
+                point(i, x);
+                field.squared_distances(x, &self.axes, columns, line);
+            }
+            field.covariances(&mut scratch.covariances)?;
+            for (dot, covariance) in scratch.dots.iter_mut().zip(&scratch.covariances) {
+                *dot = covariance - *dot;
+            }
         }
-        field.covariances(out)?;
-        let lines = out.chunks_exact(columns).zip(dots.chunks_exact(columns));
-        for (i, (line, rounded)) in lines.zip(rounded.chunks_mut(stride)).enumerate() {
+        for (i, (line, out)) in scratch.dots.chunks_exact(columns).zip(out.chunks_mut(stride)).enumerate() {
             let weight = point(i, x);
-            let rounded = &mut rounded[at..at + columns];
-            for ((to, (&k, &dot)), &other) in
-                rounded.iter_mut().zip(line.0.iter().zip(line.1)).zip(&self.weights)
-            {
-                *to = ((k - dot) * (weight * other)) as f32;
+            let to = out[at..at + columns].iter_mut();
+            for ((to, dot), other) in to.zip(line).zip(&self.weights) {
+                *to = dot * (weight * other);
             }
         }
         Ok(())
+    }
+}
+
+/// Buffers of tiles.
+#[derive(Debug, Default)]
+pub(super) struct TileScratch {
+    dots: Vec<f64>,
+    covariances: Vec<f64>,
+}
+
+/// Whose span pivots are chosen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Feature {
+    /// Residual features: their inner products are ρ.
+    #[default]
+    Residual,
+    /// Weighted rows of V: their inner products are what the low-rank part takes off the weighted covariance.
+    LowRank,
+}
+
+impl Feature {
+    /// Squared norm of the feature of a place.
+    pub(super) fn norm(self, field: &Field, place: usize) -> f64 {
+        self.norm_of(field, field.norms[place], field.weights[place])
+    }
+
+    /// The same for a query, from its residual norm and weight.
+    pub(super) fn norm_of(self, field: &Field, residual: f64, weight: f64) -> f64 {
+        match self {
+            Self::Residual => residual,
+            Self::LowRank => (field.variance * weight * weight - residual).max(0.0),
+        }
     }
 }
 

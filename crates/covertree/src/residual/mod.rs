@@ -78,7 +78,7 @@ pub struct ResidualIndex {
     field: Field,
     blocks: Vec<Block>,
     model: CovarianceModel,
-    largest_error: f32,
+    largest_error: f64,
     #[cfg(feature = "inducing")]
     inducing: Option<inducing::Inducing>,
 }
@@ -124,11 +124,7 @@ impl ResidualIndex {
         expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
         let n = coords.len() / dim;
         if n >= u32::MAX as usize {
-            return Err(ResidualError::TooLarge {
-                argument: "coords",
-                value: n,
-                limit: u32::MAX as usize - 1,
-            });
+            return Err(ResidualError::TooLarge { argument: "coords", value: n, limit: u32::MAX as usize - 1 });
         }
         expect_finite("coords", coords)?;
         let scale = model.inverse_lengthscales(dim)?;
@@ -153,11 +149,7 @@ impl ResidualIndex {
     ///
     /// # Errors
     /// As [`from_factor`](Self::from_factor); the index is then as it was.
-    pub fn update_factor(
-        &mut self,
-        model: &CovarianceModel,
-        factor: Factor<'_>,
-    ) -> Result<(), ResidualError> {
+    pub fn update_factor(&mut self, model: &CovarianceModel, factor: Factor<'_>) -> Result<(), ResidualError> {
         self.check_model(model)?;
         factor.check(self.len())?;
         self.field.set_model(model)?;
@@ -287,7 +279,7 @@ impl ResidualIndex {
         parallel::try_map(items, pivots::Scratch::default, |scratch, (block, &range): (&mut Block, _)| {
             block.update(field, range, &order.ids[range.start..range.end()], scratch)
         })?;
-        self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f32::max);
+        self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
         Ok(())
     }
 
@@ -341,7 +333,9 @@ impl ResidualIndex {
         self.search(ids.len(), k, pruning, out, place, |scratch, query| {
             let id = ids[query as usize];
             let limit = if eligible == Eligible::Predecessors { id } else { u32::MAX };
-            self.field.push_member(&mut scratch.queries, place(query) as usize, limit)
+            let place = place(query);
+            scratch.queries.homes.push(self.order.block_of_place(place as usize) as u32);
+            self.field.push_member(&mut scratch.queries, place as usize, limit)
         })
     }
 
@@ -377,6 +371,7 @@ impl ResidualIndex {
         let block = |query: u32| self.order.block_of_point(point(query)) as u32;
         self.search(n, k, pruning, out, block, |scratch, query| {
             let v = &factor.v[query as usize * factor.rank..(query as usize + 1) * factor.rank];
+            scratch.queries.homes.push(block(query));
             self.field.push_point(&mut scratch.queries, point(query), v, factor.p[query as usize])
         })
     }
@@ -395,11 +390,7 @@ impl ResidualIndex {
             return Err(ResidualError::Zero { argument: "k" });
         }
         if n >= u32::MAX as usize {
-            return Err(ResidualError::TooLarge {
-                argument: "queries",
-                value: n,
-                limit: u32::MAX as usize - 1,
-            });
+            return Err(ResidualError::TooLarge { argument: "queries", value: n, limit: u32::MAX as usize - 1 });
         }
         let k = k.min(self.len());
         out.reset(n, k)?;
@@ -413,17 +404,13 @@ impl ResidualIndex {
             .zip(found.distances.chunks_mut(GROUP * k))
             .zip(found.certificates.chunks_mut(GROUP))
             .collect();
-        parallel::try_map(
-            groups,
-            Scratch::default,
-            |scratch, (((queries, ids), distances), certificates)| {
-                scratch.queries.clear();
-                for &query in queries {
-                    push(scratch, query)?;
-                }
-                self.search_group(scratch, k, pruning, Out { ids, distances, certificates })
-            },
-        )?;
+        parallel::try_map(groups, Scratch::default, |scratch, (((queries, ids), distances), certificates)| {
+            scratch.queries.clear();
+            for &query in queries {
+                push(scratch, query)?;
+            }
+            self.search_group(scratch, k, pruning, Out { ids, distances, certificates })
+        })?;
         for (at, &query) in sorted.iter().enumerate() {
             let query = query as usize;
             out.ids[query * k..(query + 1) * k].copy_from_slice(&found.ids[at * k..(at + 1) * k]);

@@ -13,12 +13,16 @@ use simd_kernels::Rows;
 
 use super::ResidualIndex;
 use super::error::ResidualError;
-use super::field::Queries;
+use super::field::{Feature, MAX_DIM, Queries, TileScratch};
+use super::pivots::QueryBounds;
 use super::table::Certificate;
 
-/// Queries in a group: whole register tiles of the panel kernels (12 on AVX-512), and rows of V that fit the
-/// second-level cache beside a block's pivots.
-pub(super) const GROUP: usize = 48;
+/// Queries in a group: a block's pivots stream past all of them from the second-level cache.
+pub(super) const GROUP: usize = 96;
+
+/// Queries that the panel kernels take together (12 on AVX-512); what is left over costs as much one by one, so
+/// rows are padded to whole tiles. A multiple of what other tiers take.
+const TILE: usize = 12;
 
 /// How members are kept from being measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,29 +35,36 @@ pub enum Pruning {
     None,
 }
 
+/// What sums of a few `f32` terms near 1 lose by rounding, and more.
+const ROUNDING: f32 = 16.0 * f32::EPSILON;
+
 /// Buffers of a search, reused from group to group. Grow to what the largest group needed.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) queries: Queries,
     dots: Vec<f64>,
     exact: Vec<f64>,
-    correlations: Vec<f32>,
+    tile: TileScratch,
+    common: Vec<f64>,
+    projected: Vec<f64>,
     /// Coordinates of the group for each block.
     coordinates: Vec<f32>,
     /// Where a block's coordinates start.
     offsets: Vec<usize>,
-    /// By block and query: remainder bound, slack, upper bound for the block.
-    remainders: Vec<f32>,
-    slacks: Vec<f32>,
-    uppers: Vec<f32>,
+    /// By block and query.
+    bounds: Vec<QueryBounds>,
     active: Vec<usize>,
     active_rows: Vec<f32>,
     active_v: AlignedVec<f64>,
+    active_offsets: Vec<f32>,
+    active_norms: Vec<f32>,
     products: Vec<f32>,
-    bounds: Vec<f32>,
+    covariances: Vec<f32>,
+    uppers: Vec<f32>,
+    widths: Vec<f32>,
+    lowers: Vec<f32>,
     hits: Vec<u32>,
     hit_bounds: Vec<f32>,
-    first: Vec<usize>,
     states: Vec<State>,
 }
 
@@ -86,12 +97,9 @@ pub(super) struct Out<'a> {
     pub(super) certificates: &'a mut [Certificate],
 }
 
-/// The largest `f32` not above `x`, and the least not below it, up to one step.
+/// An `f32` not above `x`.
 fn below(x: f64) -> f32 {
     (x as f32).next_down()
-}
-fn above(x: f64) -> f32 {
-    (x as f32).next_up()
 }
 
 impl ResidualIndex {
@@ -146,7 +154,8 @@ impl ResidualIndex {
     /// Step 1.
     fn bound_blocks(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
         let count = scratch.queries.len();
-        let blocks = self.blocks.len();
+        let rows = count.next_multiple_of(TILE);
+        scratch.queries.v.resize(rows * self.field.rank, 0.0)?;
         scratch.offsets.clear();
         let mut total = 0;
         for block in &self.blocks {
@@ -154,52 +163,53 @@ impl ResidualIndex {
             total += block.size() * count;
         }
         scratch.coordinates.resize(total, 0.0);
-        for values in [&mut scratch.remainders, &mut scratch.slacks, &mut scratch.uppers] {
-            values.clear();
-            values.resize(blocks * count, f32::NEG_INFINITY);
-        }
+        scratch.bounds.clear();
+        let nothing = QueryBounds { remainder: 0.0, slack: 0.0, upper: f32::NEG_INFINITY };
+        scratch.bounds.resize(self.blocks.len() * count, nothing);
         let dim = self.field.dim();
-        let farthest_limit = scratch.queries.limits.iter().copied().max().unwrap_or(0);
+        let queries = &scratch.queries;
+        let farthest_limit = queries.limits.iter().copied().max().unwrap_or(0);
         for (index, block) in self.blocks.iter().enumerate() {
             if block.lowest_id >= farthest_limit {
                 continue;
             }
             let size = block.size();
-            let queries = &scratch.queries;
-            let mut norms = [(0.0f32, 0.0f32); GROUP];
-            if size > 0 {
-                let point = |i: usize, x: &mut [f64]| {
-                    x.copy_from_slice(&queries.coords[i * dim..(i + 1) * dim]);
-                    queries.weights[i]
-                };
-                let rows = Rows::new(&queries.v, self.field.rank)?;
-                scratch.correlations.resize(count * size, 0.0);
-                let (dots, exact) = (&mut scratch.dots, &mut scratch.exact);
-                let columns = &block.columns;
-                let rounded = &mut scratch.correlations;
-                columns.correlations(&self.field, rows, point, dots, exact, rounded, size, 0)?;
-                let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..count * size];
-                block.project_queries(&self.field, &scratch.correlations, coordinates)?;
-                for ((norms, c), h) in norms
-                    .iter_mut()
-                    .zip(scratch.correlations.chunks_exact(size))
-                    .zip(coordinates.chunks_exact(size))
-                {
-                    *norms = (squared_norm(c), squared_norm(h));
-                }
+            let bounds = &mut scratch.bounds[index * count..(index + 1) * count];
+            if size == 0 {
+                bounds.fill(QueryBounds { upper: f32::INFINITY, ..nothing });
+                continue;
             }
-            for i in 0..count {
+            let point = |i: usize, x: &mut [f64]| {
+                // Nothing for the padding.
+                let Some(coords) = queries.coords.get(i * dim..(i + 1) * dim) else { return 0.0 };
+                x.copy_from_slice(coords);
+                queries.weights[i]
+            };
+            let v = Rows::new(&queries.v, self.field.rank)?;
+            scratch.common.resize(rows * size, 0.0);
+            scratch.projected.resize(rows * size, 0.0);
+            let (tile, common) = (&mut scratch.tile, &mut scratch.common);
+            block.columns.products(&self.field, block.feature, v, point, tile, common, size, 0)?;
+            block.project_queries(&self.field, common, &mut scratch.projected)?;
+            let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..count * size];
+            let lines = common.chunks_exact(size).zip(scratch.projected.chunks_exact(size));
+            let lines = lines.zip(coordinates.chunks_exact_mut(size)).zip(bounds).enumerate();
+            for (i, (((common, projected), to), bounds)) in lines {
+                for (to, &from) in to.iter_mut().zip(projected) {
+                    *to = from as f32;
+                }
                 if queries.limits[i] <= block.lowest_id {
                     continue;
                 }
-                let (c, h) = norms[i];
-                let error = above(queries.errors[i]);
-                let (remainder, slack) = block.query_bounds(queries.norms[i], error, c, h);
-                let at = index * count + i;
-                scratch.remainders[at] = remainder;
-                scratch.slacks[at] = slack;
-                scratch.uppers[at] =
-                    h.sqrt() * block.largest_norm + remainder * block.largest_remainder + slack;
+                let weight = queries.weights[i];
+                let norm = block.feature.norm_of(&self.field, queries.norms[i], weight);
+                let lengths = (squared_norm(common), squared_norm(projected));
+                let x = &queries.coords[i * dim..(i + 1) * dim];
+                let offset = match block.feature {
+                    Feature::Residual => 0.0,
+                    Feature::LowRank => block.offset(&self.field, x, &mut [0.0; MAX_DIM][..dim]),
+                };
+                *bounds = block.query_bounds(&self.field, norm, queries.errors[i], weight, lengths, offset);
                 scratch.states[i].certificate.pivot_evaluations += block.pivots.len() as u32;
             }
         }
@@ -209,31 +219,27 @@ impl ResidualIndex {
     /// Step 2.
     fn visit_blocks(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
         let count = scratch.queries.len();
-        let blocks = self.blocks.len();
-        // The block that bounds say most about: where the query's coordinates are longest.
-        scratch.first.clear();
-        for i in 0..count {
-            let remainder = |block: usize| scratch.remainders[block * count + i];
-            let eligible = (0..blocks).filter(|&block| scratch.uppers[block * count + i] > f32::NEG_INFINITY);
-            let first = eligible.min_by(|&a, &b| remainder(a).total_cmp(&remainder(b)));
-            scratch.first.push(first.unwrap_or(usize::MAX));
-        }
-        for block in 0..blocks {
-            scratch.active.clear();
-            scratch.active.extend((0..count).filter(|&i| scratch.first[i] == block));
-            self.bound_members(scratch, block)?;
-        }
-        for block in 0..blocks {
+        for block in 0..self.blocks.len() {
             scratch.active.clear();
             for i in 0..count {
-                let upper = scratch.uppers[block * count + i];
-                if scratch.first[i] == block || upper == f32::NEG_INFINITY {
+                let eligible = scratch.bounds[block * count + i].upper > f32::NEG_INFINITY;
+                if eligible && scratch.queries.homes[i] as usize == block {
+                    scratch.active.push(i);
+                }
+            }
+            self.bound_members(scratch, block)?;
+        }
+        for block in 0..self.blocks.len() {
+            scratch.active.clear();
+            for i in 0..count {
+                let upper = scratch.bounds[block * count + i].upper;
+                if scratch.queries.homes[i] as usize == block || upper == f32::NEG_INFINITY {
                     continue;
                 }
-                if upper >= scratch.states[i].threshold() {
+                let state = &mut scratch.states[i];
+                if upper >= state.threshold() - ROUNDING {
                     scratch.active.push(i);
                 } else {
-                    let state = &mut scratch.states[i];
                     state.skipped = state.skipped.max(upper);
                 }
             }
@@ -259,73 +265,116 @@ impl ResidualIndex {
             scratch.active_rows.extend_from_slice(&coordinates[i * size..(i + 1) * size]);
         }
         let padded = block.remainders.len();
-        scratch.products.resize(scratch.active.len() * padded, 0.0);
+        let rows = scratch.active.len().next_multiple_of(TILE);
+        scratch.active_rows.resize(rows * size, 0.0);
+        scratch.products.resize(rows * padded, 0.0);
         block.products(&self.field, &scratch.active_rows, &mut scratch.products)?;
-        scratch.bounds.resize(range.len, 0.0);
+        if block.feature == Feature::LowRank {
+            self.subtract_from_covariances(scratch, index, rows)?;
+        }
+        scratch.uppers.resize(range.len, 0.0);
+        scratch.widths.resize(range.len, 0.0);
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
         let remainders = &block.remainders[..range.len];
         let ids = &self.order.ids[range.start..range.end()];
         for (&i, products) in scratch.active.iter().zip(scratch.products.chunks_exact(padded)) {
             let at = index * count + i;
-            let (remainder, slack) = (scratch.remainders[at], scratch.slacks[at]);
+            let QueryBounds { remainder, slack, .. } = scratch.bounds[at];
             let state = &mut scratch.states[i];
             let limit = scratch.queries.limits[i];
             let own = scratch.queries.places[i];
-            let bounds = &mut scratch.bounds[..];
-            // Negative upper bounds, less the slack that all share.
-            for ((bound, product), of_member) in bounds.iter_mut().zip(products).zip(remainders) {
-                *bound = -(product.abs() + remainder * of_member);
+            let bounds = &mut scratch.uppers[..];
+            let widths = &mut scratch.widths[..];
+            for ((width, of_member), scale) in widths.iter_mut().zip(remainders).zip(&block.scales) {
+                *width = remainder * of_member + slack * scale;
+            }
+            // Negative upper bounds.
+            for ((bound, product), width) in bounds.iter_mut().zip(products).zip(&*widths) {
+                *bound = -(product.abs() + width);
             }
             if limit as usize <= self.field.len() {
                 for (bound, &id) in bounds.iter_mut().zip(ids) {
                     *bound = if id < limit { *bound } else { f32::INFINITY };
                 }
             }
-            if range.start <= own as usize
-                && (own as usize) < range.end()
-                && limit as usize > self.field.len()
-            {
-                bounds[own as usize - range.start] = -2.0;
+            if range.start <= own as usize && (own as usize) < range.end() && limit as usize > self.field.len() {
+                bounds[own as usize - range.start] = -1.0;
             }
             let mut threshold = state.threshold();
             if threshold == f32::NEG_INFINITY {
                 // No threshold yet: one from the best lower bounds of this block.
-                for (at, (bound, of_member)) in bounds.iter().zip(remainders).enumerate() {
-                    if *bound < f32::INFINITY {
-                        let lower = (-bound - 2.0 * remainder * of_member - slack).max(0.0);
-                        state.lower.push(Neighbor::new((range.start + at) as u32, -lower));
+                scratch.lowers.clear();
+                scratch.lowers.extend(bounds.iter().zip(&*widths).map(|(bound, width)| {
+                    (bound + 2.0 * width).min(if *bound < 0.0 { 0.0 } else { *bound })
+                }));
+                let wanted = state.lower.k().min(range.len);
+                let (ids, lowers) = (&mut scratch.hits[..wanted], &mut scratch.hit_bounds[..wanted]);
+                let found = self.field.kernels.top_k(&scratch.lowers, range.start as u32, wanted, ids, lowers)?;
+                for (&place, &lower) in ids.iter().zip(&*lowers).take(found) {
+                    if lower < f32::INFINITY {
+                        state.lower.push(Neighbor::new(place, lower));
                     }
                 }
                 threshold = state.threshold();
-                let reach = if threshold == f32::NEG_INFINITY { f32::INFINITY } else { slack - threshold };
+                let reach = if threshold == f32::NEG_INFINITY { f32::INFINITY } else { ROUNDING - threshold };
                 let found = self.field.kernels.select_below(
                     bounds,
-                    reach.next_up(),
+                    reach,
                     range.start as u32,
                     &mut scratch.hits,
                     &mut scratch.hit_bounds,
                 )?;
                 state.candidates.extend_from_slice(&scratch.hits[..found]);
-                state.uppers.extend(scratch.hit_bounds[..found].iter().map(|bound| slack - bound));
+                state.uppers.extend(scratch.hit_bounds[..found].iter().map(|bound| -bound));
             } else {
                 let found = self.field.kernels.select_below(
                     bounds,
-                    (slack - threshold).next_up(),
+                    ROUNDING - threshold,
                     range.start as u32,
                     &mut scratch.hits,
                     &mut scratch.hit_bounds,
                 )?;
                 for (&place, &bound) in scratch.hits[..found].iter().zip(&scratch.hit_bounds[..found]) {
-                    let of_member = remainders[place as usize - range.start];
-                    let lower = (-bound - 2.0 * remainder * of_member - slack).max(0.0);
+                    let lower = (-bound - 2.0 * widths[place as usize - range.start]).max(0.0);
                     state.lower.push(Neighbor::new(place, -lower));
                     state.candidates.push(place);
-                    state.uppers.push(slack - bound);
+                    state.uppers.push(-bound);
                 }
             }
             if threshold > f32::NEG_INFINITY {
                 state.skipped = state.skipped.max(threshold);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns h·g of the active queries into what it estimates: k w_q w_j − h·g.
+    fn subtract_from_covariances(
+        &self,
+        scratch: &mut Scratch,
+        index: usize,
+        rows: usize,
+    ) -> Result<(), ResidualError> {
+        let block = &self.blocks[index];
+        let (dim, padded) = (self.field.dim(), block.remainders.len());
+        scratch.active_offsets.clear();
+        scratch.active_offsets.resize(rows * dim, 0.0);
+        scratch.active_norms.clear();
+        scratch.active_norms.resize(rows, 0.0);
+        let queries = &scratch.queries;
+        let places = scratch.active_offsets.chunks_exact_mut(dim).zip(&mut scratch.active_norms);
+        for (&i, (offset, norm)) in scratch.active.iter().zip(places) {
+            *norm = block.offset(&self.field, &queries.coords[i * dim..(i + 1) * dim], offset);
+        }
+        scratch.covariances.resize(rows * padded, 0.0);
+        let covariances = &mut scratch.covariances;
+        block.covariances(&self.field, &scratch.active_offsets, &scratch.active_norms, covariances)?;
+        let lines = scratch.products.chunks_exact_mut(padded).zip(scratch.covariances.chunks_exact(padded));
+        for (&i, (products, covariances)) in scratch.active.iter().zip(lines) {
+            let weight = queries.weights[i] as f32;
+            for ((product, covariance), other) in products.iter_mut().zip(covariances).zip(&block.scales) {
+                *product -= covariance * (weight * other);
             }
         }
         Ok(())
@@ -386,7 +435,7 @@ impl ResidualIndex {
             let threshold = state.threshold();
             let mut kept = 0;
             for at in 0..state.candidates.len() {
-                if state.uppers[at] >= threshold {
+                if state.uppers[at] >= threshold - ROUNDING {
                     state.candidates[kept] = state.candidates[at];
                     kept += 1;
                 }
@@ -408,13 +457,12 @@ impl ResidualIndex {
 
     fn write(&self, scratch: &mut Scratch, k: usize, out: Out<'_>) {
         let lines = out.ids.chunks_exact_mut(k).zip(out.distances.chunks_exact_mut(k)).zip(out.certificates);
-        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate()
-        {
+        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate() {
             let found = state.best.sorted();
             for ((id, distance), neighbor) in ids.iter_mut().zip(distances).zip(found) {
                 (*id, *distance) = (neighbor.id, neighbor.distance);
             }
-            let error = scratch.queries.errors[i] * f64::from(self.largest_error);
+            let error = scratch.queries.errors[i] * self.largest_error;
             let last = found.last().filter(|_| found.len() == k);
             let last = last.map_or(0.0, |neighbor| 1.0 - neighbor.distance * neighbor.distance);
             let bound = f64::from(state.skipped.max(0.0));
@@ -430,8 +478,8 @@ impl ResidualIndex {
 }
 
 /// Σ x².
-fn squared_norm(x: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 16];
+fn squared_norm(x: &[f64]) -> f64 {
+    let mut sums = [0.0f64; 16];
     for x in x.chunks_exact(16) {
         for (sum, x) in sums.iter_mut().zip(x) {
             *sum += x * x;
