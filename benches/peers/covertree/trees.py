@@ -7,7 +7,8 @@
 FOLDER holds coords.npy or xyz.npy (float64), gt_base_rows.npy and gt_query_rows.npy, such as geo-modis-lst-148k; a
 name such as `uniform-10d-32k` or `clustered-10d-32k` makes points instead. Ours runs as the program of
 benches/peers/kiddo does, but from a file, by `cargo xtask bench --suite covertree`; here the peers' speeds are
-measured, in turns with that command, one run of each a round. Recall is the share of distances that equal the exact
+measured, in turns with that command, one run of each a round. Both sides count the time that their one thread had
+a core. Recall is the share of distances that equal the exact
 ones. Speeds of Python libraries include their own conversion of arguments, as their users see it.
 """
 
@@ -52,9 +53,9 @@ def peers(base, k):
     found = []
 
     def add(name, make, search):
-        start = time.perf_counter()
+        start = time.process_time()
         index = make()
-        found.append((name, time.perf_counter() - start, lambda q: search(index, q)))
+        found.append((name, time.process_time() - start, lambda q: search(index, q)))
 
     add("scipy cKDTree", lambda: cKDTree(base), lambda t, q: t.query(q, k, workers=1)[0])
     add("sklearn KDTree", lambda: KDTree(base), lambda t, q: t.query(q, k)[0])
@@ -118,9 +119,9 @@ def main():
         for _ in range(args.rounds):
             for name, _, search in contenders:
                 part = queries if speeds[name] == [] or speeds[name][-1] > 500 else queries[:500]
-                start = time.perf_counter()
+                start = time.process_time()
                 search(part)
-                speeds[name].append(len(part) / (time.perf_counter() - start))
+                speeds[name].append(len(part) / (time.process_time() - start))
             if not args.only_peers:
                 qps, our_recall = ours(args.folder.name, args.folder.resolve().parent, args.k, out)
                 mine.append(qps)
