@@ -69,13 +69,13 @@ def peers(base, k):
         made = {}
 
         def make(tree=tree, made=made):
-            # The first call builds the tree; the model is searched from then on.
+            # The first call builds the tree; the model is searched from then on. Without copies it reorders what it is given.
             return mlpack.knn(reference=base, query=base[:1], k=k, tree_type=tree, algorithm="single_tree",
-                              verbose=False)["output_model"]
+                              copy_all_inputs=True, verbose=False)["output_model"]
 
         def search(model, queries):
             return mlpack.knn(input_model=model, query=queries, k=k, algorithm="single_tree",
-                              verbose=False)["distances"]
+                              copy_all_inputs=True, verbose=False)["distances"]
 
         add(f"mlpack {tree} tree", make, search)
     return found
