@@ -67,7 +67,9 @@ pub enum ResidualError {
         points: usize,
     },
     /// The covariance matrix of the inducing points has no Cholesky factor, even with the jitter.
-    #[error("the covariance matrix of `inducing` is not positive definite; remove duplicates or raise the jitter")]
+    #[error(
+        "the covariance matrix of `inducing` is not positive definite; remove duplicates or raise the jitter"
+    )]
     NotPositiveDefinite,
     /// What was asked for needs inducing points, and the index was made from a factor.
     #[error("the index was made from a factor, not from inducing points: `{operation}` cannot compute one")]
@@ -106,6 +108,10 @@ pub(super) fn expect_positive(argument: &'static str, values: &[f64]) -> Result<
 }
 
 /// Refuses a wrong length.
-pub(super) fn expect_len(argument: &'static str, expected: usize, actual: usize) -> Result<(), ResidualError> {
+pub(super) fn expect_len(
+    argument: &'static str,
+    expected: usize,
+    actual: usize,
+) -> Result<(), ResidualError> {
     if expected == actual { Ok(()) } else { Err(ResidualError::Length { argument, expected, actual }) }
 }

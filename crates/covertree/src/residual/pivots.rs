@@ -350,11 +350,15 @@ impl Block {
         self.scales.resize(range.len.next_multiple_of(PANEL_ROWS), 0.0);
         let norm = |row: &[f64]| dot(&row[..size], &row[..size]).sqrt();
         let scaled = |rows: &[f64]| {
-            rows.chunks_exact(MOST).map(norm).zip(&scales).fold(0.0, |most, (norm, s)| f64::max(most, norm / s))
+            rows.chunks_exact(MOST)
+                .map(norm)
+                .zip(&scales)
+                .fold(0.0, |most, (norm, s)| f64::max(most, norm / s))
         };
         let largest_common = scaled(&scratch.common);
         self.largest_norm = scaled(&scratch.coordinates) * 1.000_001;
-        self.scaled_error = errors.iter().zip(&scales).fold(0.0, |most, (error, s)| f64::max(most, error / s));
+        self.scaled_error =
+            errors.iter().zip(&scales).fold(0.0, |most, (error, s)| f64::max(most, error / s));
         self.coordinate_error = self.projection_error(largest_common, self.scaled_error, self.largest_norm);
         self.gram_error = self.gram_error(field, basis, &places, scratch)?;
         for (((&left, &error), &s), row) in
@@ -424,7 +428,9 @@ impl Block {
         let product = transposed;
         panels.inner_product(transform, Panels::new(&scratch.packed, size)?, product)?;
         let (mut squared, mut wrong) = (0.0f64, 0.0f64);
-        for (i, (row, basis_row)) in product.chunks_exact(size).zip(basis.transform.chunks_exact(MOST)).enumerate() {
+        for (i, (row, basis_row)) in
+            product.chunks_exact(size).zip(basis.transform.chunks_exact(MOST)).enumerate()
+        {
             for (j, &entry) in row.iter().enumerate() {
                 let present = i == j && basis.chosen[i] != u32::MAX;
                 squared += (entry - f64::from(u8::from(present))).powi(2);
@@ -530,7 +536,12 @@ impl Block {
     }
 
     /// h·g of every query with every member, padding included.
-    pub(super) fn products(&self, field: &Field, queries: &[f32], out: &mut [f32]) -> Result<(), ResidualError> {
+    pub(super) fn products(
+        &self,
+        field: &Field,
+        queries: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), ResidualError> {
         let rows = Rows::new(queries, self.size())?;
         let panels = Panels::new(&self.coordinates, self.size())?;
         Ok(field.kernels.panels::<f32>().inner_product(rows, panels, out)?)
@@ -577,9 +588,10 @@ fn candidates(basis: &Basis, range: Range, out: &mut Vec<u32>) {
     // Not more than four panels of candidates.
     let leaf = LEAF.max(basis.left.len().div_ceil(64));
     for (index, left) in basis.left.chunks(leaf).enumerate() {
-        let worst = left.iter().enumerate().fold((0, basis.explained), |worst, (j, &left)| {
-            if left > worst.1 { (j, left) } else { worst }
-        });
+        let worst = left
+            .iter()
+            .enumerate()
+            .fold((0, basis.explained), |worst, (j, &left)| if left > worst.1 { (j, left) } else { worst });
         if worst.1 > basis.explained {
             out.push((range.start + index * leaf + worst.0) as u32);
         }
@@ -593,9 +605,12 @@ fn pivoted_cholesky(gram: &[f64], n: usize, most: usize, least: f64) -> (Vec<usi
     let mut factor: Vec<Vec<f64>> = Vec::with_capacity(most);
     let mut picks: Vec<usize> = Vec::with_capacity(most);
     while picks.len() < most {
-        let worst = left.iter().enumerate().fold((0, least), |worst: (usize, f64), (i, &left)| {
-            if left > worst.1 { (i, left) } else { worst }
-        });
+        let worst = left.iter().enumerate().fold(
+            (0, least),
+            |worst: (usize, f64), (i, &left)| {
+                if left > worst.1 { (i, left) } else { worst }
+            },
+        );
         if worst.1 <= least {
             break;
         }

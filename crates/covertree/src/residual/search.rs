@@ -38,6 +38,9 @@ pub enum Pruning {
 /// What sums of a few `f32` terms near 1 lose by rounding, and more.
 const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
+/// What measuring a picked member costs, in members of a tile.
+const PICKED_COST: usize = 6;
+
 /// Buffers of a search, reused from group to group. Grow to what the largest group needed.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -54,6 +57,8 @@ pub(super) struct Scratch {
     /// By block and query.
     bounds: Vec<QueryBounds>,
     active: Vec<usize>,
+    /// Candidates that the active queries had before.
+    before: Vec<usize>,
     active_rows: Vec<f32>,
     active_v: AlignedVec<f64>,
     active_offsets: Vec<f32>,
@@ -276,6 +281,8 @@ impl ResidualIndex {
         scratch.widths.resize(range.len, 0.0);
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
+        scratch.before.clear();
+        scratch.before.extend(scratch.active.iter().map(|&i| scratch.states[i].candidates.len()));
         let remainders = &block.remainders[..range.len];
         let ids = &self.order.ids[range.start..range.end()];
         for (&i, products) in scratch.active.iter().zip(scratch.products.chunks_exact(padded)) {
@@ -298,7 +305,10 @@ impl ResidualIndex {
                     *bound = if id < limit { *bound } else { f32::INFINITY };
                 }
             }
-            if range.start <= own as usize && (own as usize) < range.end() && limit as usize > self.field.len() {
+            if range.start <= own as usize
+                && (own as usize) < range.end()
+                && limit as usize > self.field.len()
+            {
                 bounds[own as usize - range.start] = -1.0;
             }
             let mut threshold = state.threshold();
@@ -310,7 +320,8 @@ impl ResidualIndex {
                 }));
                 let wanted = state.lower.k().min(range.len);
                 let (ids, lowers) = (&mut scratch.hits[..wanted], &mut scratch.hit_bounds[..wanted]);
-                let found = self.field.kernels.top_k(&scratch.lowers, range.start as u32, wanted, ids, lowers)?;
+                let found =
+                    self.field.kernels.top_k(&scratch.lowers, range.start as u32, wanted, ids, lowers)?;
                 for (&place, &lower) in ids.iter().zip(&*lowers).take(found) {
                     if lower < f32::INFINITY {
                         state.lower.push(Neighbor::new(place, lower));
@@ -345,6 +356,20 @@ impl ResidualIndex {
             if threshold > f32::NEG_INFINITY {
                 state.skipped = state.skipped.max(threshold);
             }
+        }
+        // Where bounds say little, a tile measures all members in less time than it takes to pick them.
+        let picked: usize = scratch
+            .active
+            .iter()
+            .zip(&scratch.before)
+            .map(|(&i, &before)| scratch.states[i].candidates.len() - before)
+            .sum();
+        if picked * PICKED_COST > scratch.active.len() * range.len {
+            for (&i, &before) in scratch.active.iter().zip(&scratch.before) {
+                scratch.states[i].candidates.truncate(before);
+                scratch.states[i].uppers.truncate(before);
+            }
+            return self.measure_block(scratch, index);
         }
         Ok(())
     }
@@ -457,7 +482,8 @@ impl ResidualIndex {
 
     fn write(&self, scratch: &mut Scratch, k: usize, out: Out<'_>) {
         let lines = out.ids.chunks_exact_mut(k).zip(out.distances.chunks_exact_mut(k)).zip(out.certificates);
-        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate() {
+        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate()
+        {
             let found = state.best.sorted();
             for ((id, distance), neighbor) in ids.iter_mut().zip(distances).zip(found) {
                 (*id, *distance) = (neighbor.id, neighbor.distance);
