@@ -34,9 +34,9 @@ const FIRST: usize = 32;
 /// Squared remainder at which a residual feature counts as explained.
 const EXPLAINED: f64 = 0.04;
 /// Mean squared remainder after the first round above which residual features are given up.
-const ROUGH: f64 = 0.3;
+const ROUGH: f64 = 0.2;
 /// Remainder of a low-rank feature, times that of a query like it, that counts as explained.
-const EXPLAINED_PRODUCT: f64 = 0.03;
+const EXPLAINED_PRODUCT: f64 = 0.1;
 
 type Panel<T> = Interleaved<T, PANEL_ROWS, 1>;
 
@@ -232,13 +232,13 @@ impl Block {
         };
         scratch.gram.clear();
         scratch.gram.resize(count * count, 0.0);
-        for i in 0..count {
+        for (i, &candidate) in candidates.iter().enumerate() {
             for j in 0..i {
                 let rest = scratch.products[i * padded + j] - dot(coordinates(i), coordinates(j));
                 scratch.gram[i * count + j] = rest;
                 scratch.gram[j * count + i] = rest;
             }
-            scratch.gram[i * count + i] = basis.left[candidates[i] as usize - range.start].max(0.0);
+            scratch.gram[i * count + i] = basis.left[candidate as usize - range.start].max(0.0);
         }
         let (picks, lower) = pivoted_cholesky(&scratch.gram, count, quota, basis.explained);
         // Rows of the basis: a feature less its projection on what comes before, normalised.
@@ -563,7 +563,7 @@ fn covariance_error(field: &Field, query: f64, member: f64) -> f64 {
         _ => delta.sqrt().min(delta / (0.999 * query.sqrt() - 1.001 * member.sqrt()).max(1e-300)),
     };
     // A covariance is wrong by (4 + 1.5 a) ε of itself, and a exp(−a) (1 + a + a²/3) stays below 1.6.
-    field.variance * (change.min(1.0) + 8.0 * epsilon)
+    field.variance * (change.min(1.0) + 10.0 * epsilon)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
