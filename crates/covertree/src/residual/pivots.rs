@@ -108,6 +108,47 @@ struct Basis {
     explained: f64,
 }
 
+impl Basis {
+    /// Whether the first round left so much that others will not do either. Holds for residual features only, whose
+    /// norm is 1.
+    fn rough(&self) -> bool {
+        self.size >= FIRST && self.left.iter().sum::<f64>() > ROUGH * self.left.len() as f64
+    }
+
+    /// Moves the columns that hold a pivot together, because every round fills up a panel.
+    fn compact(&mut self, scratch: &mut Scratch) {
+        let keep: Vec<usize> = (0..self.size).filter(|&column| self.chosen[column] != u32::MAX).collect();
+        let padded = keep.len().next_multiple_of(PANEL_ROWS);
+        if padded == self.size {
+            return;
+        }
+        let size = self.size;
+        let move_columns = |row: &mut [f64]| {
+            for (to, &from) in keep.iter().enumerate() {
+                row[to] = row[from];
+            }
+            row[keep.len()..size].fill(0.0);
+        };
+        scratch.common.chunks_exact_mut(MOST).for_each(move_columns);
+        scratch.coordinates.chunks_exact_mut(MOST).for_each(move_columns);
+        for (to, &from) in keep.iter().enumerate() {
+            self.transform.copy_within(from * MOST..(from + 1) * MOST, to * MOST);
+        }
+        self.transform[keep.len() * MOST..].fill(0.0);
+        self.transform.chunks_exact_mut(MOST).for_each(move_columns);
+        for (to, &from) in keep.iter().enumerate() {
+            self.chosen[to] = self.chosen[from];
+        }
+        self.chosen.truncate(keep.len());
+        self.chosen.resize(padded, u32::MAX);
+        self.size = padded;
+    }
+
+    fn unexplained(&self) -> usize {
+        self.left.iter().filter(|left| **left > self.explained).count()
+    }
+}
+
 /// A query's bounds with respect to a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueryBounds {
@@ -136,25 +177,32 @@ impl Block {
         scratch.common.resize_stale(range.len * MOST)?;
         scratch.coordinates.resize_stale(range.len * MOST)?;
         let previous = std::mem::take(&mut self.pivots);
+        // Pivots that served before serve the same feature again.
         let fresh = previous.is_empty();
-        let mut basis = self.basis(field, range, &previous, scratch)?;
-        if fresh && self.feature == Feature::Residual {
-            let rough = basis.size >= FIRST && mean(&basis.left) > ROUGH;
-            if rough {
-                self.feature = Feature::LowRank;
-                basis = self.basis(field, range, &[], scratch)?;
+        if fresh {
+            self.feature = Feature::Residual;
+        }
+        let mut basis = self.basis(field, range, &previous, fresh, scratch)?;
+        if fresh && basis.rough() {
+            self.feature = Feature::LowRank;
+            basis = self.basis(field, range, &[], false, scratch)?;
+            if basis.unexplained() > range.len / 10 {
+                self.feature = Feature::Residual;
+                basis = self.basis(field, range, &[], false, scratch)?;
             }
         }
+        basis.compact(scratch);
         self.finish(field, range, ids, &basis, scratch)
     }
 
-    /// A basis for the block's feature, and the coordinates of the members in it. Stops early where residual
-    /// features turn out rough.
+    /// A basis for the block's feature, and the coordinates of the members in it. Begins with the `previous` pivots.
+    /// `may_give_up` where it turns out rough.
     fn basis(
         &self,
         field: &Field,
         range: Range,
         previous: &[u32],
+        may_give_up: bool,
         scratch: &mut Scratch,
     ) -> Result<Basis, ResidualError> {
         let mut basis = Basis {
@@ -198,8 +246,7 @@ impl Block {
                 return Ok(basis);
             }
             self.project(field, range, &mut basis, &chosen, scratch)?;
-            let rough = self.feature == Feature::Residual && previous.is_empty() && mean(&basis.left) > ROUGH;
-            if rough && basis.size >= FIRST {
+            if may_give_up && basis.rough() {
                 return Ok(basis);
             }
         }
@@ -576,10 +623,6 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
         }
     }
     sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The least explained member of each leaf that is not explained.
