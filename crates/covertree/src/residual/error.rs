@@ -67,7 +67,9 @@ pub enum ResidualError {
         points: usize,
     },
     /// The covariance matrix of the inducing points has no Cholesky factor, even with the jitter.
-    #[error("the covariance matrix of `inducing` is not positive definite; remove duplicates or raise the jitter")]
+    #[error(
+        "the covariance matrix of `inducing` is not positive definite; remove duplicates or raise the jitter"
+    )]
     NotPositiveDefinite,
     /// What was asked for needs inducing points, and the index was made from a factor.
     #[error("the index was made from a factor, not from inducing points: `{operation}` cannot compute one")]
@@ -91,10 +93,28 @@ pub enum ResidualError {
 
 /// Refuses NaN and infinity.
 pub(super) fn expect_finite(argument: &'static str, values: &[f64]) -> Result<(), ResidualError> {
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(ResidualError::NotFinite { argument, index, value: values[index] }),
-    }
+    const PIECE: usize = 1 << 16;
+    let pieces = values.chunks(PIECE).enumerate().collect();
+    super::parallel::try_map(
+        pieces,
+        || (),
+        |(), (piece, values): (usize, &[f64])| {
+            // Zero times a finite number is zero, so a sum that is not zero tells without a branch for each.
+            let mut sums = [0.0f64; 8];
+            let (groups, rest) = values.as_chunks::<8>();
+            for group in groups {
+                for (sum, value) in sums.iter_mut().zip(group) {
+                    *sum += value * 0.0;
+                }
+            }
+            if sums.iter().chain(rest).all(|value| value.is_finite()) {
+                return Ok(());
+            }
+            let index = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
+            Err(ResidualError::NotFinite { argument, index: piece * PIECE + index, value: values[index] })
+        },
+    )
+    .map(drop)
 }
 
 /// Refuses what is not positive and finite.
@@ -106,6 +126,10 @@ pub(super) fn expect_positive(argument: &'static str, values: &[f64]) -> Result<
 }
 
 /// Refuses a wrong length.
-pub(super) fn expect_len(argument: &'static str, expected: usize, actual: usize) -> Result<(), ResidualError> {
+pub(super) fn expect_len(
+    argument: &'static str,
+    expected: usize,
+    actual: usize,
+) -> Result<(), ResidualError> {
     if expected == actual { Ok(()) } else { Err(ResidualError::Length { argument, expected, actual }) }
 }

@@ -223,7 +223,12 @@ impl Field {
     }
 
     /// Adds the point at a place to the queries.
-    pub(super) fn push_member(&self, queries: &mut Queries, place: usize, limit: u32) -> Result<(), ResidualError> {
+    pub(super) fn push_member(
+        &self,
+        queries: &mut Queries,
+        place: usize,
+        limit: u32,
+    ) -> Result<(), ResidualError> {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
         queries.weights.push(self.weights[place]);
@@ -386,7 +391,10 @@ impl Columns {
             rows.extend_from_slice(field.row(place as usize))?;
         }
         let rows = Rows::new(rows, field.rank)?;
-        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(places.len(), field.rank)?)?;
+        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
+            places.len(),
+            field.rank,
+        )?)?;
         layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
         Ok(())
     }

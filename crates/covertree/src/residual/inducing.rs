@@ -70,8 +70,7 @@ impl Inducing {
         }
         let rank = inducing.len() / dim;
         let scale = model.inverse_lengthscales(dim)?;
-        let axes: Vec<f64> =
-            (0..dim).flat_map(|t| inducing.iter().skip(t).step_by(dim).copied()).collect();
+        let axes: Vec<f64> = (0..dim).flat_map(|t| inducing.iter().skip(t).step_by(dim).copied()).collect();
         let mut gram = vec![0.0; rank * rank];
         for (row, x) in gram.chunks_exact_mut(rank).zip(inducing.chunks_exact(dim)) {
             squared_distances(&scale, x, &axes, rank, row);
@@ -94,7 +93,8 @@ impl Inducing {
                 (0..width).flat_map(|i| (0..columns).map(move |j| matrix[(from + i, j)])).collect()
             };
             let pack = |rows: &[f64], columns: usize| -> Result<AlignedVec<f64>, ResidualError> {
-                let mut panels = AlignedVec::zeroed(Interleaved::<f64, PANEL_ROWS, 1>::packed_len(width, columns)?)?;
+                let mut panels =
+                    AlignedVec::zeroed(Interleaved::<f64, PANEL_ROWS, 1>::packed_len(width, columns)?)?;
                 Interleaved::<f64, PANEL_ROWS, 1>::pack_into(Rows::new(rows, columns)?, &mut panels)?;
                 Ok(panels)
             };
@@ -106,7 +106,11 @@ impl Inducing {
     }
 
     /// The same inducing points under another model.
-    pub(super) fn with_model(&self, kernels: &'static Kernels, model: &CovarianceModel) -> Result<Self, ResidualError> {
+    pub(super) fn with_model(
+        &self,
+        kernels: &'static Kernels,
+        model: &CovarianceModel,
+    ) -> Result<Self, ResidualError> {
         Self::new(kernels, &self.coords, self.scale.len(), self.jitter, model)
     }
 
@@ -135,17 +139,27 @@ impl Inducing {
                 scratch.products.resize(n * padded, 0.0);
                 if strip.start > 0 {
                     let solved = Rows::with_stride(v, n, strip.start, rank)?;
-                    panels.inner_product(solved, Panels::new(&strip.before, strip.start)?, &mut scratch.products)?;
+                    panels.inner_product(
+                        solved,
+                        Panels::new(&strip.before, strip.start)?,
+                        &mut scratch.products,
+                    )?;
                     let lines = scratch.covariances.chunks_exact_mut(rank);
                     for (row, products) in lines.zip(scratch.products.chunks_exact(padded)) {
-                        for (entry, product) in row[strip.start..strip.start + strip.width].iter_mut().zip(products) {
+                        for (entry, product) in
+                            row[strip.start..strip.start + strip.width].iter_mut().zip(products)
+                        {
                             *entry -= product;
                         }
                     }
                 }
                 let from = scratch.covariances.get(strip.start..).unwrap_or_default();
                 let left = Rows::with_stride(from, n, strip.width, rank)?;
-                panels.inner_product(left, Panels::new(&strip.inverse, strip.width)?, &mut scratch.products)?;
+                panels.inner_product(
+                    left,
+                    Panels::new(&strip.inverse, strip.width)?,
+                    &mut scratch.products,
+                )?;
                 for (row, products) in v.chunks_exact_mut(rank).zip(scratch.products.chunks_exact(padded)) {
                     row[strip.start..strip.start + strip.width].copy_from_slice(&products[..strip.width]);
                 }

@@ -124,7 +124,11 @@ impl ResidualIndex {
         expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
         let n = coords.len() / dim;
         if n >= u32::MAX as usize {
-            return Err(ResidualError::TooLarge { argument: "coords", value: n, limit: u32::MAX as usize - 1 });
+            return Err(ResidualError::TooLarge {
+                argument: "coords",
+                value: n,
+                limit: u32::MAX as usize - 1,
+            });
         }
         expect_finite("coords", coords)?;
         let scale = model.inverse_lengthscales(dim)?;
@@ -149,7 +153,11 @@ impl ResidualIndex {
     ///
     /// # Errors
     /// As [`from_factor`](Self::from_factor); the index is then as it was.
-    pub fn update_factor(&mut self, model: &CovarianceModel, factor: Factor<'_>) -> Result<(), ResidualError> {
+    pub fn update_factor(
+        &mut self,
+        model: &CovarianceModel,
+        factor: Factor<'_>,
+    ) -> Result<(), ResidualError> {
         self.check_model(model)?;
         factor.check(self.len())?;
         self.field.set_model(model)?;
@@ -390,7 +398,11 @@ impl ResidualIndex {
             return Err(ResidualError::Zero { argument: "k" });
         }
         if n >= u32::MAX as usize {
-            return Err(ResidualError::TooLarge { argument: "queries", value: n, limit: u32::MAX as usize - 1 });
+            return Err(ResidualError::TooLarge {
+                argument: "queries",
+                value: n,
+                limit: u32::MAX as usize - 1,
+            });
         }
         let k = k.min(self.len());
         out.reset(n, k)?;
@@ -404,13 +416,17 @@ impl ResidualIndex {
             .zip(found.distances.chunks_mut(GROUP * k))
             .zip(found.certificates.chunks_mut(GROUP))
             .collect();
-        parallel::try_map(groups, Scratch::default, |scratch, (((queries, ids), distances), certificates)| {
-            scratch.queries.clear();
-            for &query in queries {
-                push(scratch, query)?;
-            }
-            self.search_group(scratch, k, pruning, Out { ids, distances, certificates })
-        })?;
+        parallel::try_map(
+            groups,
+            Scratch::default,
+            |scratch, (((queries, ids), distances), certificates)| {
+                scratch.queries.clear();
+                for &query in queries {
+                    push(scratch, query)?;
+                }
+                self.search_group(scratch, k, pruning, Out { ids, distances, certificates })
+            },
+        )?;
         for (at, &query) in sorted.iter().enumerate() {
             let query = query as usize;
             out.ids[query * k..(query + 1) * k].copy_from_slice(&found.ids[at * k..(at + 1) * k]);

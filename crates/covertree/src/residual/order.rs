@@ -77,9 +77,8 @@ impl Points<'_> {
         let axis = self.widest(ids);
         // Halves that are whole leaves keep leaves full.
         let half = (ids.len() / 2).next_multiple_of(LEAF).min(ids.len() - 1).max(1);
-        let by = |a: &u32, b: &u32| -> Ordering {
-            self.at(*a, axis).total_cmp(&self.at(*b, axis)).then(a.cmp(b))
-        };
+        let by =
+            |a: &u32, b: &u32| -> Ordering { self.at(*a, axis).total_cmp(&self.at(*b, axis)).then(a.cmp(b)) };
         let (_, &mut median, _) = ids.select_nth_unstable_by(half, by);
         (half, axis, self.at(median, axis))
     }
@@ -171,7 +170,8 @@ mod tests {
 
     #[test]
     fn every_point_has_one_place_and_near_points_share_blocks() {
-        let coords: Vec<f64> = (0..1000u32).flat_map(|i| [f64::from(i * 7919 % 1000), f64::from(i % 3)]).collect();
+        let coords: Vec<f64> =
+            (0..1000u32).flat_map(|i| [f64::from(i * 7919 % 1000), f64::from(i % 3)]).collect();
         let order = Order::new(&coords, &[1.0, 1.0], 100);
         let mut seen: Vec<u32> = order.ids.clone();
         seen.sort_unstable();

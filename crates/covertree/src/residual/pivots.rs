@@ -34,9 +34,9 @@ const FIRST: usize = 32;
 /// Squared remainder at which a residual feature counts as explained.
 const EXPLAINED: f64 = 0.04;
 /// Mean squared remainder after the first round above which residual features are given up.
-const ROUGH: f64 = 0.3;
+const ROUGH: f64 = 0.2;
 /// Remainder of a low-rank feature, times that of a query like it, that counts as explained.
-const EXPLAINED_PRODUCT: f64 = 0.03;
+const EXPLAINED_PRODUCT: f64 = 0.1;
 
 type Panel<T> = Interleaved<T, PANEL_ROWS, 1>;
 
@@ -108,6 +108,47 @@ struct Basis {
     explained: f64,
 }
 
+impl Basis {
+    /// Whether the first round left so much that others will not do either. Holds for residual features only, whose
+    /// norm is 1.
+    fn rough(&self) -> bool {
+        self.size >= FIRST && self.left.iter().sum::<f64>() > ROUGH * self.left.len() as f64
+    }
+
+    /// Moves the columns that hold a pivot together, because every round fills up a panel.
+    fn compact(&mut self, scratch: &mut Scratch) {
+        let keep: Vec<usize> = (0..self.size).filter(|&column| self.chosen[column] != u32::MAX).collect();
+        let padded = keep.len().next_multiple_of(PANEL_ROWS);
+        if padded == self.size {
+            return;
+        }
+        let size = self.size;
+        let move_columns = |row: &mut [f64]| {
+            for (to, &from) in keep.iter().enumerate() {
+                row[to] = row[from];
+            }
+            row[keep.len()..size].fill(0.0);
+        };
+        scratch.common.chunks_exact_mut(MOST).for_each(move_columns);
+        scratch.coordinates.chunks_exact_mut(MOST).for_each(move_columns);
+        for (to, &from) in keep.iter().enumerate() {
+            self.transform.copy_within(from * MOST..(from + 1) * MOST, to * MOST);
+        }
+        self.transform[keep.len() * MOST..].fill(0.0);
+        self.transform.chunks_exact_mut(MOST).for_each(move_columns);
+        for (to, &from) in keep.iter().enumerate() {
+            self.chosen[to] = self.chosen[from];
+        }
+        self.chosen.truncate(keep.len());
+        self.chosen.resize(padded, u32::MAX);
+        self.size = padded;
+    }
+
+    fn unexplained(&self) -> usize {
+        self.left.iter().filter(|left| **left > self.explained).count()
+    }
+}
+
 /// A query's bounds with respect to a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueryBounds {
@@ -136,25 +177,32 @@ impl Block {
         scratch.common.resize_stale(range.len * MOST)?;
         scratch.coordinates.resize_stale(range.len * MOST)?;
         let previous = std::mem::take(&mut self.pivots);
+        // Pivots that served before serve the same feature again.
         let fresh = previous.is_empty();
-        let mut basis = self.basis(field, range, &previous, scratch)?;
-        if fresh && self.feature == Feature::Residual {
-            let rough = basis.size >= FIRST && mean(&basis.left) > ROUGH;
-            if rough {
-                self.feature = Feature::LowRank;
-                basis = self.basis(field, range, &[], scratch)?;
+        if fresh {
+            self.feature = Feature::Residual;
+        }
+        let mut basis = self.basis(field, range, &previous, fresh, scratch)?;
+        if fresh && basis.rough() {
+            self.feature = Feature::LowRank;
+            basis = self.basis(field, range, &[], false, scratch)?;
+            if basis.unexplained() > range.len / 10 {
+                self.feature = Feature::Residual;
+                basis = self.basis(field, range, &[], false, scratch)?;
             }
         }
+        basis.compact(scratch);
         self.finish(field, range, ids, &basis, scratch)
     }
 
-    /// A basis for the block's feature, and the coordinates of the members in it. Stops early where residual
-    /// features turn out rough.
+    /// A basis for the block's feature, and the coordinates of the members in it. Begins with the `previous` pivots.
+    /// `may_give_up` where it turns out rough.
     fn basis(
         &self,
         field: &Field,
         range: Range,
         previous: &[u32],
+        may_give_up: bool,
         scratch: &mut Scratch,
     ) -> Result<Basis, ResidualError> {
         let mut basis = Basis {
@@ -198,8 +246,7 @@ impl Block {
                 return Ok(basis);
             }
             self.project(field, range, &mut basis, &chosen, scratch)?;
-            let rough = self.feature == Feature::Residual && previous.is_empty() && mean(&basis.left) > ROUGH;
-            if rough && basis.size >= FIRST {
+            if may_give_up && basis.rough() {
                 return Ok(basis);
             }
         }
@@ -232,13 +279,13 @@ impl Block {
         };
         scratch.gram.clear();
         scratch.gram.resize(count * count, 0.0);
-        for i in 0..count {
+        for (i, &candidate) in candidates.iter().enumerate() {
             for j in 0..i {
                 let rest = scratch.products[i * padded + j] - dot(coordinates(i), coordinates(j));
                 scratch.gram[i * count + j] = rest;
                 scratch.gram[j * count + i] = rest;
             }
-            scratch.gram[i * count + i] = basis.left[candidates[i] as usize - range.start].max(0.0);
+            scratch.gram[i * count + i] = basis.left[candidate as usize - range.start].max(0.0);
         }
         let (picks, lower) = pivoted_cholesky(&scratch.gram, count, quota, basis.explained);
         // Rows of the basis: a feature less its projection on what comes before, normalised.
@@ -350,11 +397,15 @@ impl Block {
         self.scales.resize(range.len.next_multiple_of(PANEL_ROWS), 0.0);
         let norm = |row: &[f64]| dot(&row[..size], &row[..size]).sqrt();
         let scaled = |rows: &[f64]| {
-            rows.chunks_exact(MOST).map(norm).zip(&scales).fold(0.0, |most, (norm, s)| f64::max(most, norm / s))
+            rows.chunks_exact(MOST)
+                .map(norm)
+                .zip(&scales)
+                .fold(0.0, |most, (norm, s)| f64::max(most, norm / s))
         };
         let largest_common = scaled(&scratch.common);
         self.largest_norm = scaled(&scratch.coordinates) * 1.000_001;
-        self.scaled_error = errors.iter().zip(&scales).fold(0.0, |most, (error, s)| f64::max(most, error / s));
+        self.scaled_error =
+            errors.iter().zip(&scales).fold(0.0, |most, (error, s)| f64::max(most, error / s));
         self.coordinate_error = self.projection_error(largest_common, self.scaled_error, self.largest_norm);
         self.gram_error = self.gram_error(field, basis, &places, scratch)?;
         for (((&left, &error), &s), row) in
@@ -424,7 +475,9 @@ impl Block {
         let product = transposed;
         panels.inner_product(transform, Panels::new(&scratch.packed, size)?, product)?;
         let (mut squared, mut wrong) = (0.0f64, 0.0f64);
-        for (i, (row, basis_row)) in product.chunks_exact(size).zip(basis.transform.chunks_exact(MOST)).enumerate() {
+        for (i, (row, basis_row)) in
+            product.chunks_exact(size).zip(basis.transform.chunks_exact(MOST)).enumerate()
+        {
             for (j, &entry) in row.iter().enumerate() {
                 let present = i == j && basis.chosen[i] != u32::MAX;
                 squared += (entry - f64::from(u8::from(present))).powi(2);
@@ -530,7 +583,12 @@ impl Block {
     }
 
     /// h·g of every query with every member, padding included.
-    pub(super) fn products(&self, field: &Field, queries: &[f32], out: &mut [f32]) -> Result<(), ResidualError> {
+    pub(super) fn products(
+        &self,
+        field: &Field,
+        queries: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), ResidualError> {
         let rows = Rows::new(queries, self.size())?;
         let panels = Panels::new(&self.coordinates, self.size())?;
         Ok(field.kernels.panels::<f32>().inner_product(rows, panels, out)?)
@@ -552,7 +610,7 @@ fn covariance_error(field: &Field, query: f64, member: f64) -> f64 {
         _ => delta.sqrt().min(delta / (0.999 * query.sqrt() - 1.001 * member.sqrt()).max(1e-300)),
     };
     // A covariance is wrong by (4 + 1.5 a) ε of itself, and a exp(−a) (1 + a + a²/3) stays below 1.6.
-    field.variance * (change.min(1.0) + 8.0 * epsilon)
+    field.variance * (change.min(1.0) + 10.0 * epsilon)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -567,19 +625,16 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
 /// The least explained member of each leaf that is not explained.
 fn candidates(basis: &Basis, range: Range, out: &mut Vec<u32>) {
     out.clear();
     // Not more than four panels of candidates.
     let leaf = LEAF.max(basis.left.len().div_ceil(64));
     for (index, left) in basis.left.chunks(leaf).enumerate() {
-        let worst = left.iter().enumerate().fold((0, basis.explained), |worst, (j, &left)| {
-            if left > worst.1 { (j, left) } else { worst }
-        });
+        let worst = left
+            .iter()
+            .enumerate()
+            .fold((0, basis.explained), |worst, (j, &left)| if left > worst.1 { (j, left) } else { worst });
         if worst.1 > basis.explained {
             out.push((range.start + index * leaf + worst.0) as u32);
         }
@@ -593,9 +648,12 @@ fn pivoted_cholesky(gram: &[f64], n: usize, most: usize, least: f64) -> (Vec<usi
     let mut factor: Vec<Vec<f64>> = Vec::with_capacity(most);
     let mut picks: Vec<usize> = Vec::with_capacity(most);
     while picks.len() < most {
-        let worst = left.iter().enumerate().fold((0, least), |worst: (usize, f64), (i, &left)| {
-            if left > worst.1 { (i, left) } else { worst }
-        });
+        let worst = left.iter().enumerate().fold(
+            (0, least),
+            |worst: (usize, f64), (i, &left)| {
+                if left > worst.1 { (i, left) } else { worst }
+            },
+        );
         if worst.1 <= least {
             break;
         }

@@ -38,6 +38,9 @@ pub enum Pruning {
 /// What sums of a few `f32` terms near 1 lose by rounding, and more.
 const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
+/// What measuring a picked member costs, in members of a tile.
+const PICKED_COST: usize = 5;
+
 /// Buffers of a search, reused from group to group. Grow to what the largest group needed.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -54,6 +57,8 @@ pub(super) struct Scratch {
     /// By block and query.
     bounds: Vec<QueryBounds>,
     active: Vec<usize>,
+    /// Candidates that the active queries had before.
+    before: Vec<usize>,
     active_rows: Vec<f32>,
     active_v: AlignedVec<f64>,
     active_offsets: Vec<f32>,
@@ -61,7 +66,6 @@ pub(super) struct Scratch {
     products: Vec<f32>,
     covariances: Vec<f32>,
     uppers: Vec<f32>,
-    widths: Vec<f32>,
     lowers: Vec<f32>,
     hits: Vec<u32>,
     hit_bounds: Vec<f32>,
@@ -270,47 +274,69 @@ impl ResidualIndex {
         scratch.products.resize(rows * padded, 0.0);
         block.products(&self.field, &scratch.active_rows, &mut scratch.products)?;
         if block.feature == Feature::LowRank {
-            self.subtract_from_covariances(scratch, index, rows)?;
+            self.covariances_of_active(scratch, index, rows)?;
         }
         scratch.uppers.resize(range.len, 0.0);
-        scratch.widths.resize(range.len, 0.0);
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
+        scratch.before.clear();
+        scratch.before.extend(scratch.active.iter().map(|&i| scratch.states[i].candidates.len()));
         let remainders = &block.remainders[..range.len];
         let ids = &self.order.ids[range.start..range.end()];
-        for (&i, products) in scratch.active.iter().zip(scratch.products.chunks_exact(padded)) {
+        for (row, (&i, products)) in
+            scratch.active.iter().zip(scratch.products.chunks_exact(padded)).enumerate()
+        {
             let at = index * count + i;
             let QueryBounds { remainder, slack, .. } = scratch.bounds[at];
             let state = &mut scratch.states[i];
             let limit = scratch.queries.limits[i];
             let own = scratch.queries.places[i];
             let bounds = &mut scratch.uppers[..];
-            let widths = &mut scratch.widths[..];
-            for ((width, of_member), scale) in widths.iter_mut().zip(remainders).zip(&block.scales) {
-                *width = remainder * of_member + slack * scale;
-            }
             // Negative upper bounds.
-            for ((bound, product), width) in bounds.iter_mut().zip(products).zip(&*widths) {
-                *bound = -(product.abs() + width);
+            let members = remainders.iter().zip(&block.scales);
+            match block.feature {
+                Feature::Residual => {
+                    for ((bound, product), (of_member, scale)) in bounds.iter_mut().zip(products).zip(members)
+                    {
+                        *bound = -(product.abs() + (remainder * of_member + slack * scale));
+                    }
+                }
+                Feature::LowRank => {
+                    // h·g estimates what the low-rank part takes off k w w.
+                    let weight = scratch.queries.weights[i] as f32;
+                    let covariances = &scratch.covariances[row * padded..(row + 1) * padded];
+                    let estimates = products.iter().zip(covariances);
+                    for ((bound, (product, covariance)), (of_member, scale)) in
+                        bounds.iter_mut().zip(estimates).zip(members)
+                    {
+                        let estimate = covariance * (weight * scale) - product;
+                        *bound = -(estimate.abs() + (remainder * of_member + slack * scale));
+                    }
+                }
             }
+            let width = |at: usize| remainder * remainders[at] + slack * block.scales[at];
             if limit as usize <= self.field.len() {
                 for (bound, &id) in bounds.iter_mut().zip(ids) {
                     *bound = if id < limit { *bound } else { f32::INFINITY };
                 }
             }
-            if range.start <= own as usize && (own as usize) < range.end() && limit as usize > self.field.len() {
+            if range.start <= own as usize
+                && (own as usize) < range.end()
+                && limit as usize > self.field.len()
+            {
                 bounds[own as usize - range.start] = -1.0;
             }
             let mut threshold = state.threshold();
             if threshold == f32::NEG_INFINITY {
                 // No threshold yet: one from the best lower bounds of this block.
                 scratch.lowers.clear();
-                scratch.lowers.extend(bounds.iter().zip(&*widths).map(|(bound, width)| {
-                    (bound + 2.0 * width).min(if *bound < 0.0 { 0.0 } else { *bound })
+                scratch.lowers.extend(bounds.iter().enumerate().map(|(at, bound)| {
+                    (bound + 2.0 * width(at)).min(if *bound < 0.0 { 0.0 } else { *bound })
                 }));
                 let wanted = state.lower.k().min(range.len);
                 let (ids, lowers) = (&mut scratch.hits[..wanted], &mut scratch.hit_bounds[..wanted]);
-                let found = self.field.kernels.top_k(&scratch.lowers, range.start as u32, wanted, ids, lowers)?;
+                let found =
+                    self.field.kernels.top_k(&scratch.lowers, range.start as u32, wanted, ids, lowers)?;
                 for (&place, &lower) in ids.iter().zip(&*lowers).take(found) {
                     if lower < f32::INFINITY {
                         state.lower.push(Neighbor::new(place, lower));
@@ -336,7 +362,7 @@ impl ResidualIndex {
                     &mut scratch.hit_bounds,
                 )?;
                 for (&place, &bound) in scratch.hits[..found].iter().zip(&scratch.hit_bounds[..found]) {
-                    let lower = (-bound - 2.0 * widths[place as usize - range.start]).max(0.0);
+                    let lower = (-bound - 2.0 * width(place as usize - range.start)).max(0.0);
                     state.lower.push(Neighbor::new(place, -lower));
                     state.candidates.push(place);
                     state.uppers.push(-bound);
@@ -346,11 +372,27 @@ impl ResidualIndex {
                 state.skipped = state.skipped.max(threshold);
             }
         }
+        // Where bounds say little, a tile measures all members in less time than it takes to pick them.
+        let mut heavy = 0;
+        for at in 0..scratch.active.len() {
+            let (i, before) = (scratch.active[at], scratch.before[at]);
+            let state = &mut scratch.states[i];
+            if (state.candidates.len() - before) * PICKED_COST > range.len {
+                state.candidates.truncate(before);
+                state.uppers.truncate(before);
+                scratch.active[heavy] = i;
+                heavy += 1;
+            }
+        }
+        if heavy > 0 {
+            scratch.active.truncate(heavy);
+            return self.measure_block(scratch, index);
+        }
         Ok(())
     }
 
-    /// Turns h·g of the active queries into what it estimates: k w_q w_j − h·g.
-    fn subtract_from_covariances(
+    /// Covariances of the active queries with the members of a block, in `f32`.
+    fn covariances_of_active(
         &self,
         scratch: &mut Scratch,
         index: usize,
@@ -369,15 +411,7 @@ impl ResidualIndex {
         }
         scratch.covariances.resize(rows * padded, 0.0);
         let covariances = &mut scratch.covariances;
-        block.covariances(&self.field, &scratch.active_offsets, &scratch.active_norms, covariances)?;
-        let lines = scratch.products.chunks_exact_mut(padded).zip(scratch.covariances.chunks_exact(padded));
-        for (&i, (products, covariances)) in scratch.active.iter().zip(lines) {
-            let weight = queries.weights[i] as f32;
-            for ((product, covariance), other) in products.iter_mut().zip(covariances).zip(&block.scales) {
-                *product -= covariance * (weight * other);
-            }
-        }
-        Ok(())
+        block.covariances(&self.field, &scratch.active_offsets, &scratch.active_norms, covariances)
     }
 
     /// Measures all eligible members of a block for the active queries, in tiles.
@@ -457,7 +491,8 @@ impl ResidualIndex {
 
     fn write(&self, scratch: &mut Scratch, k: usize, out: Out<'_>) {
         let lines = out.ids.chunks_exact_mut(k).zip(out.distances.chunks_exact_mut(k)).zip(out.certificates);
-        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate() {
+        for (i, (state, ((ids, distances), certificate))) in scratch.states.iter_mut().zip(lines).enumerate()
+        {
             let found = state.best.sorted();
             for ((id, distance), neighbor) in ids.iter_mut().zip(distances).zip(found) {
                 (*id, *distance) = (neighbor.id, neighbor.distance);
