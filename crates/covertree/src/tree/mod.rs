@@ -3,8 +3,10 @@
 mod batch;
 mod build;
 mod engine;
+mod file;
 mod pool;
 mod shape;
+mod update;
 
 use std::fmt;
 
