@@ -4,6 +4,8 @@ mod batch;
 mod build;
 mod engine;
 mod file;
+#[cfg(test)]
+mod invariants;
 mod pool;
 mod shape;
 mod update;

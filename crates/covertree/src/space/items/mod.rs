@@ -59,7 +59,7 @@ impl<P: Send + Sync, M: Metric<P>> Items<P, M> {
         let out = &mut out[..slots.len()];
         self.metric.distances(query, &self.points[slots], out);
         for distance in out {
-            if !(*distance >= 0.0) {
+            if distance.is_nan() || *distance < 0.0 {
                 fault.0.get_or_insert(*distance);
                 *distance = f64::INFINITY;
             }
