@@ -29,6 +29,10 @@ pub trait Scalar:
     /// The spacing of numbers at 1.
     const EPSILON: f64;
 
+    /// A number below which squares may have vanished.
+    #[doc(hidden)]
+    const TINY: f64;
+
     /// Neither NaN nor infinite.
     #[doc(hidden)]
     fn finite(self) -> bool;
@@ -71,6 +75,7 @@ macro_rules! scalar {
             const INFINITY: Self = $type::INFINITY;
             const ZERO: Self = 0.0;
             const EPSILON: f64 = $type::EPSILON as f64;
+            const TINY: f64 = $type::MIN_POSITIVE as f64 * 1e8;
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()

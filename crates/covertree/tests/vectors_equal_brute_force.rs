@@ -106,11 +106,24 @@ proptest! {
         let all = tree.all_nearest(&Search::nearest(k)).unwrap();
         let before = tree.all_predecessors(&Search::nearest(k)).unwrap();
         prop_assert_eq!((all.len(), before.len()), (n, n));
+        // What one query leaves for the next must hold where some points do not count.
+        let filter = tree.filter(|id| id % 3 == 1);
+        let filtered = tree.all_nearest(&Search::nearest(k).filter(&filter)).unwrap();
+        let half = n as u32 / 2;
+        let limited = tree.all_nearest(&Search::nearest(k).before(half)).unwrap();
         for (id, query) in (0u32..).zip(data.chunks_exact(dim)) {
             let expected = brute_force(&data, dim, VectorMetric::L2, query, k, f64::INFINITY, |other| other != id);
             assert_same(all.of(id as usize), &expected, "all");
             let expected = brute_force(&data, dim, VectorMetric::L2, query, k, f64::INFINITY, |other| other < id);
             prop_assert_eq!(expected.len(), k.min(id as usize));
+            if id % 5 == 0 {
+                let accept = |other| other != id && other % 3 == 1;
+                let few = brute_force(&data, dim, VectorMetric::L2, query, k, f64::INFINITY, accept);
+                assert_same(filtered.of(id as usize), &few, "all, filtered");
+                let accept = |other| other != id && other < half;
+                let few = brute_force(&data, dim, VectorMetric::L2, query, k, f64::INFINITY, accept);
+                assert_same(limited.of(id as usize), &few, "all, limited");
+            }
             assert_same(before.of(id as usize), &expected, "predecessors");
         }
     }

@@ -1,7 +1,6 @@
 //! All points' Euclidean predecessors, and the orders they are searched in.
 
-use covertree::ordering::{self, OrderedOptions, ordered_neighbors, ordered_neighbors_in_tree};
-use covertree::{VectorMetric, VectorTree};
+use covertree::ordering::{self, OrderedOptions, ordered_neighbors};
 use simd_kernels::Rows;
 
 use super::clock::Clock;
@@ -37,36 +36,17 @@ pub(super) fn measure(
         ..record(&points.name, "euclidean", (n, dim), k, n)
     };
     let rows = Rows::new(&coords, dim).map_err(|error| error.to_string())?;
-    let (tree, build) = threads.pool().install(|| {
-        let clock = Clock::start(threads);
-        let tree = VectorTree::from_rows(&coords, dim, VectorMetric::L2);
-        tree.map(|tree| (tree, clock.seconds())).map_err(|error| error.to_string())
-    })?;
-    let tree_neighbors = Contender {
-        record: Record { build_s: Some(build), ..of("tree predecessors", m) },
-        batch: Box::new(|found| {
-            let neighbors = ordered_neighbors_in_tree(&tree, m, OrderedOptions::default())
-                .map_err(|error| error.to_string())?;
+    let contenders = vec![Contender {
+        record: of("ordered-neighbors", m),
+        batch: Box::new(move |found| {
+            let options = OrderedOptions::default();
+            let neighbors = ordered_neighbors(rows, m, options).map_err(|error| error.to_string())?;
             found.per_query = neighbors.width();
             found.ids.clear();
             found.ids.extend_from_slice(neighbors.ids());
             Ok(())
         }),
-    };
-    let contenders = vec![
-        tree_neighbors,
-        Contender {
-            record: of("ordered-neighbors", m),
-            batch: Box::new(move |found| {
-                let options = OrderedOptions::default();
-                let neighbors = ordered_neighbors(rows, m, options).map_err(|error| error.to_string())?;
-                found.per_query = neighbors.width();
-                found.ids.clear();
-                found.ids.extend_from_slice(neighbors.ids());
-                Ok(())
-            }),
-        },
-    ];
+    }];
     let mut records = contest(threads, settings.rounds, contenders, &judge, progress)?;
     for (name, order) in ORDERS {
         let mut record = of(name, 1);

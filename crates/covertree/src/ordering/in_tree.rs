@@ -10,8 +10,8 @@ use crate::tree::CoverTree;
 /// metric the tree was built for: angular, L1, great-circle, one of the user's.
 ///
 /// The points stand in the order of their ids; a point that was removed has an empty row, or only itself where
-/// that is included. [`CoverTree::all_predecessors`] does the work. For Euclidean distance
-/// [`ordered_neighbors`](super::ordered_neighbors) needs no tree and is faster.
+/// that is included. [`CoverTree::all_predecessors`] does the work. [`ordered_neighbors`](super::ordered_neighbors)
+/// builds the tree of Euclidean distance by itself.
 ///
 /// ```
 /// use covertree::ordering::{OrderedOptions, ordered_neighbors_in_tree};

@@ -24,7 +24,6 @@ mod in_tree;
 mod maximin;
 mod neighbors;
 mod nested;
-mod predecessors;
 mod random;
 
 pub use coordinate::coordinate;

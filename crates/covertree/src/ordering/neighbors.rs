@@ -3,7 +3,8 @@
 use simd_kernels::Rows;
 
 use super::error::{OrderingError, check_coords, filled, with_room};
-use super::predecessors::search;
+use super::in_tree::ordered_neighbors_in_tree;
+use crate::{VectorMetric, VectorTree};
 
 /// What [`ordered_neighbors`] returns beside the neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,9 +149,9 @@ pub struct Csr {
 /// squares in the order of the axes without fused operations: the same on every CPU and for every number of
 /// threads, and ties are those of a plain loop.
 ///
-/// The first points are searched together, then always as many again: each such segment is searched in a tree of
-/// boxes over all points up to its end, so that at least about half of what a search meets are predecessors, and
-/// every pair of points is measured at most once. O(n m log n) where the dimension is low; O(n d + n m) memory.
+/// Builds a [`VectorTree`] and asks it for [`all_predecessors`](crate::CoverTree::all_predecessors), in which every pair
+/// of points is measured at most once, for the later of the two. O(n m log n) where the dimension is low; O(n (d + m))
+/// memory.
 ///
 /// ```
 /// use covertree::ordering::{OrderedOptions, maximin, ordered_neighbors};
@@ -181,9 +182,9 @@ pub fn ordered_neighbors(
 ) -> Result<OrderedNeighbors, OrderingError> {
     check_coords(coords)?;
     check_m(m, coords.len())?;
-    let mut found = OrderedNeighbors::padded(coords.len(), m, options)?;
-    search(coords, m, &mut found)?;
-    Ok(found)
+    let mut rows = with_room(coords.len() * coords.dim())?;
+    coords.iter().for_each(|row| rows.extend_from_slice(row));
+    ordered_neighbors_in_tree(&VectorTree::from_rows(&rows, coords.dim(), VectorMetric::L2)?, m, options)
 }
 
 /// Checks that there are at least `m` points, and `m` is not 0.

@@ -16,7 +16,7 @@ use crate::tree::Shape;
 
 pub use items::Items;
 pub(crate) use items::{ItemBuilder, bound_balls};
-pub(crate) use vectors::{Embedding, VectorBuilder};
+pub(crate) use vectors::{Embedding, VectorBuilder, bound_boxes};
 pub use vectors::{VectorMetric, Vectors};
 
 /// The most children of a node: one panel of the kernels.
@@ -116,9 +116,14 @@ pub trait Space: Sealed + Sized + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn stored(&self, slot: usize) -> &Self::Point;
 
-    /// Queries with equal or near numbers are better answered one after another.
+    /// An order of the queries in which neighbours follow one another.
     #[doc(hidden)]
-    fn place(&self, shape: &Shape, prepared: &mut Self::Prepared) -> u32;
+    fn order(&self, queries: &Self::Batch, count: usize) -> Vec<u32>;
+
+    /// A comparable distance within which `to` has as many points as `from` has within `limit`, by the triangle
+    /// inequality; infinite where that costs more than it saves.
+    #[doc(hidden)]
+    fn carry(&self, limit: Self::Distance, from: &Self::Prepared, to: &Self::Prepared) -> Self::Distance;
 
     /// Bounds the children of a node, and measures the points that lie in the node itself: their slots are
     /// returned, their comparable distances lie at the start of `out`.

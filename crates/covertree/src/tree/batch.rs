@@ -99,20 +99,13 @@ impl<S: Space> CoverTree<S> {
         let task = self.task(search)?;
         let count = self.space.batch_len(queries)?;
         super::build::check_count(count)?;
-        let mut searcher = Searcher::<S>::new();
-        let mut order = Vec::with_capacity(count);
-        for index in 0..count as u32 {
-            let query = self.space.batch_query(queries, index as usize);
-            let argument = |error| in_batch(error, index as usize);
-            self.space.prepare(query, &mut searcher.prepared).map_err(argument)?;
-            order.push((self.space.place(&self.shape, &mut searcher.prepared), index));
-        }
-        order.sort_unstable();
-        let order = order.into_iter().map(|(_, index)| index).collect();
+        let order = self.space.order(queries, count);
         self.answer(count, order, |searcher, index| {
             let query = self.space.batch_query(queries, index as usize);
-            self.space.prepare(query, &mut searcher.prepared)?;
-            self.run(searcher, query, task)?;
+            self.space
+                .prepare(query, &mut searcher.prepared)
+                .map_err(|error| in_batch(error, index as usize))?;
+            self.run_next(searcher, query, task)?;
             Ok(index)
         })
     }
@@ -153,7 +146,7 @@ impl<S: Space> CoverTree<S> {
             let id = ids[slot];
             let before = if predecessors { task.before.min(id) } else { task.before };
             self.space.prepare_slot(slot, &mut searcher.prepared);
-            self.run(searcher, self.space.stored(slot), Task { before, except: id, ..task })?;
+            self.run_next(searcher, self.space.stored(slot), Task { before, except: id, ..task })?;
             Ok(id)
         })
     }

@@ -48,6 +48,9 @@ impl<D: Scalar> Ord for Waiting<D> {
 #[derive(Clone, Debug)]
 pub struct Searcher<S: Space> {
     pub(crate) prepared: S::Prepared,
+    /// The query before this one in a batch, how far its k-th neighbour was and which ids counted.
+    previous: S::Prepared,
+    carried: Option<(S::Distance, u32)>,
     frames: Vec<Frame<S::Distance>>,
     waiting: BinaryHeap<Reverse<Waiting<S::Distance>>>,
     level: Vec<Waiting<S::Distance>>,
@@ -62,6 +65,8 @@ impl<S: Space> Searcher<S> {
     pub fn new() -> Self {
         Self {
             prepared: S::Prepared::default(),
+            previous: S::Prepared::default(),
+            carried: None,
             frames: Vec::new(),
             waiting: BinaryHeap::new(),
             level: Vec::new(),
@@ -110,6 +115,30 @@ struct Walk<'a, S: Space> {
 }
 
 impl<S: Space> CoverTree<S> {
+    /// As [`run`](Self::run), of a batch: what was found for the query before this one limits the search from the
+    /// start. The points that it found, and itself, are enough for this one too.
+    pub(crate) fn run_next(
+        &self,
+        searcher: &mut Searcher<S>,
+        query: &S::Point,
+        mut task: Task<'_, S::Distance>,
+    ) -> Result<(), Error> {
+        let own = task.limit;
+        // Where a point is not its own neighbour, it takes the place of the query after it; so it must count itself.
+        let counts = task.search.filter.is_none() && task.search.before.is_none();
+        if let Some((limit, before)) = searcher.carried
+            && before <= task.before
+            && (task.except == u32::MAX || counts)
+        {
+            let limit = self.space.carry(limit, &searcher.previous, &searcher.prepared);
+            task.limit = if limit < own { limit } else { own };
+        }
+        self.run(searcher, query, task)?;
+        searcher.carried = searcher.pool.farthest().map(|farthest| (farthest, task.before));
+        std::mem::swap(&mut searcher.previous, &mut searcher.prepared);
+        Ok(())
+    }
+
     /// Runs `task` for the query that `searcher.prepared` was made of.
     pub(crate) fn run(
         &self,

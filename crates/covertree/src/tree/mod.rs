@@ -3,8 +3,12 @@
 mod batch;
 mod build;
 mod engine;
+mod file;
+#[cfg(test)]
+mod invariants;
 mod pool;
 mod shape;
+mod update;
 
 use std::fmt;
 

@@ -59,6 +59,9 @@ impl<D: Scalar> Pool<D> {
         self.full = self.k;
         self.limit = limit;
         self.per_distance = 0.0;
+        if FEW < self.k && self.k < usize::MAX && limit < D::INFINITY {
+            self.count_up_to(limit);
+        }
         if self.k < usize::MAX {
             let room = self.k.min(most).saturating_mul(4).saturating_add(STEPS);
             let missing = room.saturating_sub(self.keys.len());
@@ -148,19 +151,30 @@ impl<D: Scalar> Pool<D> {
             self.keys.truncate(self.k);
         }
         let farthest = self.keys.iter().fold(0, |farthest, &key| farthest.max(key));
-        self.limit = D::of_key(farthest);
-        self.counts = [0; STEPS];
-        self.full = self.k.saturating_mul(4);
-        let per_distance = STEPS as f64 / self.limit.wide();
-        // Not for a limit of zero or infinity, nor one so small that its inverse is infinite.
-        self.per_distance = if per_distance.is_finite() { per_distance } else { 0.0 };
+        self.count_up_to(D::of_key(farthest));
         if self.per_distance > 0.0 {
-            (self.last, self.within) = (STEPS - 1, self.keys.len());
+            self.within = self.keys.len();
             for at in 0..self.keys.len() {
                 let step = self.step(D::of_key(self.keys[at]));
                 self.counts[step] += 1;
             }
         }
+    }
+
+    /// Steps from 0 to `limit`, in which nothing is counted yet.
+    fn count_up_to(&mut self, limit: D) {
+        self.limit = limit;
+        self.counts = [0; STEPS];
+        self.full = self.k.saturating_mul(4);
+        (self.last, self.within) = (STEPS - 1, 0);
+        let per_distance = STEPS as f64 / limit.wide();
+        // Not for a limit of zero or infinity, nor one so small that its inverse is infinite.
+        self.per_distance = if per_distance.is_finite() { per_distance } else { 0.0 };
+    }
+
+    /// The distance of the k-th of the results, if there are as many. After [`finish`](Self::finish).
+    pub(crate) fn farthest(&self) -> Option<D> {
+        self.keys.get(self.k.checked_sub(1)?).map(|&key| D::of_key(key))
     }
 
     /// The results, sorted.

@@ -32,6 +32,8 @@ pub(crate) enum Reference {
 
 const LEAF_BIT: u32 = 1 << 31;
 const EMPTY: u32 = u32::MAX;
+/// Far above what balance allows for as many points as there are ids.
+const MAX_DEPTH: usize = 256;
 
 impl Reference {
     #[inline]
@@ -144,7 +146,11 @@ impl Shape {
             return broken("tree", points, "the number of points is not that of the parameters");
         }
         self.validate_ids(&met)?;
-        self.validate_children(nodes, leaves)
+        self.validate_children(nodes, leaves)?;
+        if self.depth() > MAX_DEPTH {
+            return broken("tree", self.depth(), "it is deeper than any that is built");
+        }
+        Ok(())
     }
 
     fn validate_ids(&self, met: &[bool]) -> Result<(), layouts::Error> {
@@ -314,7 +320,7 @@ impl Layout {
             ids: slot_ids.into(),
             root,
             centred,
-            len: ids.len(),
+            len: draft.order.iter().filter(|&&row| row != Self::HOLE).count(),
             next_id,
         };
         Ok(Self { shape, order: draft.order, to_centre: draft.to_centre, radii: draft.radii })

@@ -59,7 +59,7 @@ impl<P: Send + Sync, M: Metric<P>> Items<P, M> {
         let out = &mut out[..slots.len()];
         self.metric.distances(query, &self.points[slots], out);
         for distance in out {
-            if !(*distance >= 0.0) {
+            if distance.is_nan() || *distance < 0.0 {
                 fault.0.get_or_insert(*distance);
                 *distance = f64::INFINITY;
             }
@@ -102,9 +102,13 @@ impl<P: Send + Sync, M: Metric<P>> Space for Items<P, M> {
         &self.points[slot]
     }
 
-    fn place(&self, _: &Shape, _: &mut Fault) -> u32 {
+    fn order(&self, _: &[P], count: usize) -> Vec<u32> {
         // Measuring costs more than what the caches could save.
-        0
+        (0..count as u32).collect()
+    }
+
+    fn carry(&self, _: f64, _: &Fault, _: &Fault) -> f64 {
+        f64::INFINITY
     }
 
     fn open(

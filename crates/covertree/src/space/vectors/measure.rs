@@ -23,6 +23,16 @@ pub(super) fn excess<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut
     }
 }
 
+/// The comparable distance of two rows.
+#[inline]
+pub(super) fn pair<T: Scalar>(norm: Norm, a: &[T], b: &[T]) -> T {
+    let mut sum = T::ZERO;
+    for (&a, &b) in a.iter().zip(b) {
+        sum = sum + if norm == Norm::L1 { (a - b).magnitude() } else { (a - b) * (a - b) };
+    }
+    sum
+}
+
 #[inline(always)]
 fn each_panel<T: Scalar>(query: &[T], panels: &[T], out: &mut [T], term: impl Fn(T, T) -> T) {
     let panels = panels.chunks_exact(FANOUT * query.len());

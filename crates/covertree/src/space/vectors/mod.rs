@@ -13,6 +13,7 @@
 mod build;
 mod embed;
 mod measure;
+mod order;
 
 use std::ops::Range;
 
@@ -21,10 +22,11 @@ use layouts::Storage;
 use super::{FANOUT, Frame, Sealed, Space};
 use crate::error::Error;
 use crate::scalar::Scalar;
-use crate::tree::{Reference, Shape};
+use crate::tree::Shape;
 
-pub(crate) use build::VectorBuilder;
+pub(crate) use build::{VectorBuilder, bound_boxes};
 pub(crate) use embed::Embedding;
+use embed::Norm;
 pub use embed::VectorMetric;
 
 /// Rows of `T` under a [`VectorMetric`]: the points of a [`VectorTree`](crate::VectorTree).
@@ -117,21 +119,23 @@ impl<T: Scalar> Space for Vectors<T> {
         &[]
     }
 
-    /// The leaf at the end of the nearest bounds.
-    fn place(&self, shape: &Shape, prepared: &mut PreparedRow<T>) -> u32 {
-        let mut frame = Frame::new();
-        let mut next = shape.root();
-        loop {
-            match next {
-                Reference::Empty => return 0,
-                Reference::Leaf(leaf) => return leaf,
-                Reference::Inner(node) => {
-                    frame.node = node;
-                    self.open(shape, &[], prepared, T::ZERO, T::ZERO, &mut frame, &mut Vec::new());
-                    next = frame.nearest().map_or(Reference::Empty, |(child, _)| shape.child(node, child));
-                }
-            }
-        }
+    fn order(&self, queries: &[T], count: usize) -> Vec<u32> {
+        order::along_a_curve(queries, self.embedding.dim, count)
+    }
+
+    fn carry(&self, limit: T, from: &PreparedRow<T>, to: &PreparedRow<T>) -> T {
+        let norm = self.embedding.norm();
+        let apart = measure::pair(norm, &from.row, &to.row).wide();
+        // Each of the terms and sums may be rounded.
+        let slack = 1.0 + 4.0 * (self.embedding.width() + 8) as f64 * T::EPSILON;
+        let sum = match norm {
+            Norm::L1 => limit.wide() + apart,
+            Norm::L2 => (limit.wide().sqrt() + apart.sqrt()).powi(2),
+        };
+        // A square may have vanished that its root had not.
+        let least = T::narrow(f64::MIN_POSITIVE.max(T::TINY));
+        let carried = T::narrow(sum * slack).above();
+        if carried > least { carried } else { T::INFINITY }
     }
 
     #[inline]
