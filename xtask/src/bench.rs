@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// A name, folder, file, or generator such as `synth:clustered?n=100000&d=96`; repeatable.
     #[arg(long = "dataset", value_name = "NAME|DIR|FILE|synth:...")]
     datasets: Vec<String>,
+    /// Of the covertree suite only the workloads whose names contain this; repeatable.
+    #[arg(long = "case", value_name = "PART")]
+    cases: Vec<String>,
     /// Neighbours of a query.
     #[arg(long, default_value_t = 10, value_parser = at_least_one)]
     k: usize,
@@ -143,6 +146,7 @@ impl Arguments {
                 ClockArgument::Cpu => Clock::Cpu,
             },
             peers: None,
+            cases: self.cases.clone(),
         })
     }
 
@@ -187,7 +191,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         let work = arguments.out.canonicalize()?;
         settings.peers = Some(PeerSettings { commands, work, limits: Limits::default() });
     }
-    if settings.suites.iter().any(|&suite| suite != Suite::Kernels) {
+    if settings.suites.iter().any(|suite| suite.takes_datasets()) {
         let options = OpenOptions {
             k: settings.k,
             limit_base: arguments.limit_base,
@@ -212,11 +216,14 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     write_records(&results, &run.records)?;
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
     print(table::header(&run).trim_end());
-    if run.records.iter().any(|record| record.suite != "kernels") {
+    if run.records.iter().any(|record| matches!(record.suite.as_str(), "exact" | "hnsw")) {
         print(&format!("\n{}", table::indexes(&run)));
     }
     if let Some(peers) = table::peers(&run) {
         print(&format!("\n{peers}"));
+    }
+    if let Some(covertree) = table::covertree(&run) {
+        print(&format!("\n{covertree}"));
     }
     if let Some(kernels) = table::kernels(&run) {
         print(&format!("\n{kernels}"));
@@ -278,6 +285,7 @@ mod tests {
         for (arguments, words) in [
             ("--suite zonal-pq", "not built yet"),
             ("--suite hnsw --graph degree=many", "degree=many"),
+            ("--suite covertree --case nonsense", "gp-gold"),
             ("--suite nonsense", "zonal-pq"),
             ("--tier nonsense", "baseline"),
             ("--tier neonx", "unknown SIMD tier"),

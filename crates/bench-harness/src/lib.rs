@@ -7,7 +7,8 @@
 //! * **Engines**: [`engine`] is what an index must offer to be measured; [`exact`] is the first one, a scan whose
 //!   speed is that of the kernels, and the oracle of all others.
 //! * **Measuring**: [`protocol`] times searches as ann-benchmarks does, [`peers`] lets other libraries take turns with
-//!   ours, [`kernel_suite`] times kernels tier by tier,
+//!   ours, [`kernel_suite`] times kernels tier by tier, [`covertree_suite`] metric and residual-correlation search
+//!   beside brute force,
 //!   [`machine`] measures what the machine could deliver at most; [`record`] keeps the results, [`baseline`] compares
 //!   them, [`table`] and [`report`] show them.
 //!
@@ -32,6 +33,7 @@ pub mod write;
 // measuring
 pub mod bar;
 pub mod baseline;
+pub mod covertree_suite;
 pub mod engine;
 pub mod exact;
 mod facts;

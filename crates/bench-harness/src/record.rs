@@ -46,6 +46,8 @@ pub struct Record {
     pub clock: Option<String>,
     /// Seconds to build.
     pub build_s: Option<f64>,
+    /// Seconds to take over new parameters, where the index can without being built again.
+    pub update_s: Option<f64>,
     /// Bytes of the index, vectors included.
     pub index_bytes: Option<u64>,
     /// Growth of a peer's resident memory over its build.

@@ -3,6 +3,7 @@
 use simd_kernels::{Kernels, Tier, TierError};
 
 use crate::baseline::Baseline;
+use crate::covertree_suite::{self, CovertreeSettings, CovertreeSuiteError};
 use crate::dataset::Dataset;
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Suite};
@@ -37,8 +38,10 @@ pub struct Settings {
     pub tier: Tier,
     /// Build parameters of the graph index, each an index of its own; none is the default alone.
     pub graphs: Vec<GraphSpec>,
-    /// Fewer dimensions and rounds of kernels.
+    /// Fewer dimensions and rounds of kernels, small workloads of the covertree suite.
     pub quick: bool,
+    /// Workloads of the covertree suite: those whose names contain one of these, or all.
+    pub cases: Vec<String>,
     /// What speeds are counted by; anything but the time that passed needs a single thread.
     pub clock: Clock,
     /// Other libraries that take turns with ours.
@@ -67,6 +70,9 @@ pub enum RunError {
     /// The kernel suite failed.
     #[error(transparent)]
     Kernels(#[from] KernelSuiteError),
+    /// The covertree suite failed.
+    #[error(transparent)]
+    Covertree(#[from] CovertreeSuiteError),
     /// An index refused its data.
     #[error("{dataset}: {error}")]
     Engine {
@@ -146,8 +152,11 @@ impl Run {
         if settings.suites.contains(&Suite::Kernels) {
             run.kernels(settings, &threads, progress)?;
         }
+        if settings.suites.contains(&Suite::Covertree) {
+            run.covertree(settings, &threads, progress)?;
+        }
         let suites: Vec<Suite> =
-            settings.suites.iter().copied().filter(|&suite| suite != Suite::Kernels).collect();
+            settings.suites.iter().copied().filter(|suite| suite.takes_datasets()).collect();
         if !suites.is_empty() {
             for dataset in datasets {
                 run.indexes(settings, (kernels, &suites), dataset, &threads, progress)?;
@@ -176,6 +185,24 @@ impl Run {
             threads,
             progress,
         )?);
+        Ok(())
+    }
+
+    fn covertree(
+        &mut self,
+        settings: &Settings,
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<(), RunError> {
+        let suite = CovertreeSettings {
+            tier: settings.tier,
+            rounds: settings.runs,
+            quick: settings.quick,
+            cases: settings.cases.clone(),
+        };
+        let (records, notices) = covertree_suite::measure(&suite, threads, progress)?;
+        self.records.extend(records);
+        self.notices.extend(notices);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Results as text: the header, one table of indexes, one of ours beside the peers, and a short one of kernels.
 
+mod covertree;
 mod kernels;
 mod peers;
 
@@ -9,6 +10,7 @@ use crate::number::{grouped, short};
 use crate::record::Record;
 use crate::run::Run;
 
+pub use covertree::covertree;
 pub use kernels::kernels;
 pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
@@ -19,6 +21,11 @@ pub(crate) use peers::{speed, times};
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {
     run.facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect()
+}
+
+/// Whether the record stands in [`indexes`]: the other suites have tables of their own.
+fn is_index(record: &Record) -> bool {
+    record.suite != "kernels" && record.suite != "covertree" && record.peer.is_none()
 }
 
 /// All records of our indexes, in the order of measurement, under a line of column names. The points of peers, which
@@ -46,7 +53,7 @@ pub fn indexes(run: &Run) -> String {
     let several =
         run.records.iter().any(|record| run.records.first().is_some_and(|f| f.dataset != record.dataset));
     let mut dataset = String::new();
-    for record in run.records.iter().filter(|record| record.suite != "kernels" && record.peer.is_none()) {
+    for record in run.records.iter().filter(|record| is_index(record)) {
         if several && record.dataset != dataset {
             dataset.clone_from(&record.dataset);
             table.add_row(vec![Cell::new(format!("[{dataset}]"))]);

@@ -24,6 +24,7 @@ fn settings(suites: &[Suite]) -> Settings {
         quick: true,
         clock: Clock::Wall,
         peers: None,
+        cases: Vec::new(),
     }
 }
 

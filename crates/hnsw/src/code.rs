@@ -92,7 +92,7 @@ impl Coder {
     /// Learns codes of `lines` lines from integer rows.
     pub(crate) fn train(rows: Rows<'_, i8>, moments: &Moments, lines: usize) -> Result<Self, Error> {
         let dim = rows.dim();
-        let variance = |j: usize| moments.covariance[j * dim + j].max(0.0);
+        let variance = |j: usize| moments.variance.get(j).copied().unwrap_or(0.0);
         let total: f64 = (0..dim).map(variance).sum();
         let mut order: Vec<u32> = (0..dim as u32).collect();
         order.sort_by(|&a, &b| variance(b as usize).total_cmp(&variance(a as usize)).then(a.cmp(&b)));
@@ -100,12 +100,15 @@ impl Coder {
         let plain = plan(&spreads, lines);
 
         let count = dim.min(2 * LINE * lines);
-        let (directions, variances) = principal(&moments.covariance, dim, count);
+        let (directions, variances) = match moments.covariance.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => principal(&moments.covariance, dim, count),
+        };
         let mut spreads: Vec<f64> = variances.iter().map(|variance| variance.sqrt()).collect();
         // What the components leave over is lost whatever the plan.
         let beyond = (total - variances.iter().sum::<f64>()).max(0.0);
         let rotated = plan(&spreads, lines);
-        if (rotated.loss + beyond) * 1.1 < plain.loss {
+        if !directions.is_empty() && (rotated.loss + beyond) * 1.1 < plain.loss {
             let (rotation, scale) = Rotation::new(&directions[..rotated.kept * dim], dim)?;
             spreads.truncate(rotated.kept);
             let means = directions.chunks_exact(dim).take(rotated.kept).map(|direction| {
@@ -167,13 +170,7 @@ impl Coder {
     /// Place of coded dimension `j`: its byte, and whether it is the high half of that.
     fn place(&self, j: usize) -> (usize, bool) {
         let narrow_bytes = self.bytes() - self.wide;
-        if j < self.wide {
-            (j, false)
-        } else if j - self.wide < narrow_bytes {
-            (j, false)
-        } else {
-            (j - narrow_bytes, true)
-        }
+        if j < self.wide + narrow_bytes { (j, false) } else { (j - narrow_bytes, true) }
     }
 
     /// Writes the code of one row.

@@ -29,9 +29,13 @@ pub(crate) struct Rotation {
 #[derive(Debug)]
 pub(crate) struct Moments {
     pub(crate) mean: Vec<f64>,
-    /// Row-major, `dim * dim`.
+    pub(crate) variance: Vec<f64>,
+    /// Row-major, `dim * dim`; empty where that would be too large to turn anything by.
     pub(crate) covariance: Vec<f64>,
 }
+
+/// Dimensions up to which principal components are looked for: their matrix is 128 MiB then.
+const ROTATED: usize = 4096;
 
 impl Moments {
     /// Measured on a regular sample; exact integers until the last division.
@@ -51,6 +55,17 @@ impl Moments {
             .iter()
             .map(|column| column.iter().map(|&x| i64::from(x)).sum::<i64>() as f64 / count as f64)
             .collect();
+        let variance: Vec<f64> = views
+            .iter()
+            .zip(&mean)
+            .map(|(column, mean)| {
+                let squares: i64 = column.iter().map(|&x| i64::from(x) * i64::from(x)).sum();
+                (squares as f64 / count as f64 - mean * mean).max(0.0)
+            })
+            .collect();
+        if dim > ROTATED {
+            return Ok(Self { mean, variance, covariance: Vec::new() });
+        }
         let mut packed = Interleaved::<i8, 16, 4>::new();
         packed.pack(views)?;
         let panels = Panels::new(packed.as_slice(), count)?;
@@ -71,7 +86,7 @@ impl Moments {
                 }
             }
         }
-        Ok(Self { mean, covariance })
+        Ok(Self { mean, variance, covariance })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Base vectors and queries come from streams of their own, so that another `n` or `q` keeps what is common:
 //! the first rows of a larger set are the smaller one (but for the grid, whose size follows from `n`).
 
-mod random;
+pub(crate) mod random;
 mod spec;
 
 use crate::dataset::{Dataset, Metric};

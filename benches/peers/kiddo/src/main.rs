@@ -1,0 +1,171 @@
+//! Euclidean nearest neighbours beside kiddo, the fastest k-d tree in Rust: same points, same queries, one thread,
+//! in turns.
+//!
+//! `cargo run --release --manifest-path benches/peers/kiddo/Cargo.toml -- [FOLDER]... [--rounds 7]`
+//!
+//! FOLDER is a set such as `geo-modis-lst-148k` (coords.npy or xyz.npy of float64, gt_base_rows.npy,
+//! gt_query_rows.npy); without one, uniform points in two and three dimensions are made. Distances are compared, so
+//! that ties may be broken differently.
+
+use std::error::Error;
+use std::num::NonZero;
+use std::path::Path;
+
+use covertree::{Search, VectorMetric, VectorTree};
+use kiddo::{ImmutableKdTree, SquaredEuclidean};
+
+/// Seconds that this process has had a core: both libraries run one thread.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+struct Set {
+    name: String,
+    dim: usize,
+    base: Vec<f64>,
+    queries: Vec<f64>,
+    k: usize,
+}
+
+/// The values of a little-endian .npy file of rank 1 or 2, by the letters of its type, and its columns.
+fn npy(path: &Path, kind: &str) -> Result<(Vec<u8>, usize), Box<dyn Error>> {
+    let bytes = std::fs::read(path)?;
+    let len = u16::from_le_bytes([bytes[8], bytes[9]]) as usize;
+    let header = std::str::from_utf8(&bytes[10..10 + len])?;
+    if !header.contains(kind) || header.contains("'fortran_order': True") {
+        return Err(format!("{}: expected {kind}, found {header}", path.display()).into());
+    }
+    let shape = header.split('(').nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+    let columns = shape.split(',').nth(1).and_then(|text| text.trim().parse().ok()).unwrap_or(1);
+    Ok((bytes[10 + len..].to_vec(), columns))
+}
+
+fn read(folder: &Path) -> Result<Set, Box<dyn Error>> {
+    let file = if folder.join("xyz.npy").exists() { "xyz.npy" } else { "coords.npy" };
+    let (bytes, dim) = npy(&folder.join(file), "<f8")?;
+    let all: Vec<f64> =
+        bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default())).collect();
+    let pick = |file: &str| -> Result<Vec<f64>, Box<dyn Error>> {
+        let (bytes, _) = npy(&folder.join(file), "<i4")?;
+        let rows =
+            bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap_or_default()) as usize);
+        Ok(rows.flat_map(|row| all[row * dim..(row + 1) * dim].to_vec()).collect())
+    };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Set { name, dim, base: pick("gt_base_rows.npy")?, queries: pick("gt_query_rows.npy")?, k: 30 })
+}
+
+fn uniform(n: usize, dim: usize, queries: usize) -> Set {
+    let mut state = 42u64;
+    let mut unit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let mut draw = |count: usize| (0..count * dim).map(|_| unit()).collect::<Vec<f64>>();
+    let (base, queries) = (draw(n), draw(queries));
+    Set { name: format!("uniform-{dim}d-{}k", n / 1000), dim, base, queries, k: 10 }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn compare<const D: usize>(set: &Set, rounds: usize) -> Result<(), Box<dyn Error>> {
+    let rows = |data: &[f64]| -> Vec<[f64; D]> {
+        data.chunks_exact(D).map(|row| row.try_into().unwrap_or([0.0; D])).collect()
+    };
+    let (base, queries) = (rows(&set.base), rows(&set.queries));
+    let k = NonZero::new(set.k).ok_or("k is 0")?;
+    let start = cpu_seconds();
+    let theirs: ImmutableKdTree<f64, D> =
+        ImmutableKdTree::new_from_slice(&base).map_err(|error| format!("{error:?}"))?;
+    let their_build = cpu_seconds() - start;
+    let start = cpu_seconds();
+    let ours = VectorTree::from_rows(&set.base, D, VectorMetric::L2)?;
+    let our_build = cpu_seconds() - start;
+    let single = || -> Vec<f64> {
+        let search = |query| theirs.query(query).nearest_n::<SquaredEuclidean<f64>>(k).execute();
+        queries.iter().flat_map(|query| search(query).into_iter().map(|found| found.distance)).collect()
+    };
+    let batch = || -> Vec<f64> {
+        let all = theirs.query_batch(&queries).nearest_n::<SquaredEuclidean<f64>>(k).execute();
+        all.into_iter().flat_map(|found| found.into_iter().map(|found| found.distance)).collect()
+    };
+    let answer = || ours.search_batch(&set.queries, &Search::nearest(set.k));
+    let (one, many, mine) = (single(), batch(), answer()?);
+    let right = |theirs: &[f64]| {
+        let pairs = theirs.iter().zip(mine.neighbors());
+        pairs
+            .filter(|(squared, found)| {
+                (squared.sqrt() - found.distance).abs() <= 1e-12 * (1.0 + found.distance)
+            })
+            .count()
+    };
+    let total = queries.len() * set.k;
+    let agreement = [right(&one) as f64 / total as f64, right(&many) as f64 / total as f64];
+    let (mut over_single, mut over_batch, mut speeds) = (vec![], vec![], [vec![], vec![], vec![]]);
+    for _ in 0..rounds {
+        let mut seconds = [0.0; 3];
+        let start = cpu_seconds();
+        std::hint::black_box(single());
+        seconds[0] = cpu_seconds() - start;
+        let start = cpu_seconds();
+        std::hint::black_box(batch());
+        seconds[1] = cpu_seconds() - start;
+        let start = cpu_seconds();
+        std::hint::black_box(answer()?);
+        seconds[2] = cpu_seconds() - start;
+        over_single.push(seconds[0] / seconds[2]);
+        over_batch.push(seconds[1] / seconds[2]);
+        speeds.iter_mut().zip(seconds).for_each(|(speeds, s)| speeds.push(queries.len() as f64 / s));
+    }
+    let range = |values: &mut Vec<f64>| {
+        let middle = median(values);
+        format!("{middle:.2} ({:.2} to {:.2})", values[0], values[values.len() - 1])
+    };
+    println!(
+        "{}: {} x {D}, {} queries, k {}; same distances {:.6} (single) {:.6} (batch)\n  queries/s  kiddo single {:.0}  kiddo batch {:.0}  \
+         ours {:.0}\n  ours over kiddo single {}, over kiddo batch {}\n  build  kiddo {:.1} ms  ours {:.1} ms",
+        set.name,
+        base.len(),
+        queries.len(),
+        set.k,
+        agreement[0],
+        agreement[1],
+        median(&mut speeds[0]),
+        median(&mut speeds[1]),
+        median(&mut speeds[2]),
+        range(&mut over_single),
+        range(&mut over_batch),
+        1e3 * their_build,
+        1e3 * our_build,
+    );
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut sets, mut rounds) = (Vec::new(), 7);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--rounds" {
+            rounds = arguments.next().ok_or("--rounds needs a number")?.parse()?;
+        } else {
+            sets.push(read(Path::new(&argument))?);
+        }
+    }
+    if sets.is_empty() {
+        sets = vec![uniform(100_000, 2, 5000), uniform(100_000, 3, 5000)];
+    }
+    // Both libraries run in this pool of one thread.
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    for set in &sets {
+        match set.dim {
+            2 => compare::<2>(set, rounds)?,
+            3 => compare::<3>(set, rounds)?,
+            dim => return Err(format!("{}: {dim} dimensions, expected 2 or 3", set.name).into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Residual-correlation search beside its brute force.
+
+use covertree::ordering::{OrderedOptions, ordered_neighbors_by_correlation};
+use covertree::residual::{CovarianceModel, Eligible, Factor, Neighborhoods, Pruning, ResidualIndex};
+use simd_kernels::Kernels;
+
+use super::clock::Clock;
+use super::contest::{Batch, Contender, Found, contest, recall_of};
+use super::field::{Field, Workload};
+use super::numpy::NumpyRandom;
+use super::{CovertreeSettings, Failure, record};
+use crate::progress::Progress;
+use crate::protocol::Threads;
+use crate::record::Record;
+
+/// Queries that time the brute force: its speed does not depend on which.
+const TIMED: usize = 128;
+
+/// Members searched for: of the gold workload those of numpy's `default_rng(43).integers(0, n)`.
+fn members(n: usize, count: usize) -> Vec<u32> {
+    let mut random = NumpyRandom::new(43);
+    (0..count).map(|_| (random.below_power_of_two(1 << 32) * n as u64 >> 32) as u32).collect()
+}
+
+/// The nearest of some members.
+pub(super) fn measure(
+    settings: &CovertreeSettings,
+    kernels: &'static Kernels,
+    workload: &Workload,
+    (count, k): (usize, usize),
+    threads: &Threads,
+    progress: &dyn Progress,
+) -> Result<Vec<Record>, Failure> {
+    let field = threads.pool().install(|| Field::new(workload.clone(), kernels))?;
+    let queries = members(workload.n, count);
+    let truth = threads.pool().install(|| field.brute_force(&queries, k, false))?;
+    let ids: Vec<Vec<u32>> =
+        truth.iter().map(|found| found.iter().map(|neighbor| neighbor.id).collect()).collect();
+    let near = |query: usize, id: u32| {
+        let member = queries[query];
+        let last = truth[query].last().map_or(0.0, |neighbor| neighbor.distance);
+        let distance = if id == member { 0.0 } else { 1.0 - field.correlation(member, id).abs() };
+        distance <= last + field.tie_width(member, id)
+    };
+    let judge = |found: &Found| recall_of(found, |query| ids[query].as_slice(), near);
+    let of = |index: &str, queries: usize| Record {
+        index: index.to_owned(),
+        params: format!("{} l={} r={}", workload.covariance.name(), workload.lengthscale, workload.rank),
+        ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), k, queries)
+    };
+    let timed = &queries[..TIMED.min(queries.len())];
+    let (index, times) = threads.pool().install(|| build(&field, threads))?;
+    let mut answers = Neighborhoods::new();
+    let contenders = vec![
+        Contender { record: of("brute-force", timed.len()), batch: brute_force(&field, timed, k, false) },
+        Contender {
+            record: times.of(of("residual", queries.len())),
+            batch: Box::new(|found| {
+                index
+                    .search_members(&queries, k, Eligible::All, Pruning::Bounds, &mut answers)
+                    .map_err(|error| error.to_string())?;
+                take(&answers, found);
+                Ok(())
+            }),
+        },
+    ];
+    Ok(contest(threads, settings.rounds, contenders, &judge, progress)?)
+}
+
+/// All points' predecessors.
+pub(super) fn predecessors(
+    settings: &CovertreeSettings,
+    kernels: &'static Kernels,
+    workload: &Workload,
+    m: usize,
+    threads: &Threads,
+    progress: &dyn Progress,
+) -> Result<Vec<Record>, Failure> {
+    let field = threads.pool().install(|| Field::new(workload.clone(), kernels))?;
+    // Judged at every so manyth point, those of the brute force that is timed.
+    let every = workload.n.div_ceil(TIMED);
+    let judged: Vec<u32> = (0..workload.n as u32).step_by(every).collect();
+    let truth = threads.pool().install(|| field.brute_force(&judged, m, true))?;
+    let ids: Vec<Vec<u32>> =
+        truth.iter().map(|found| found.iter().map(|neighbor| neighbor.id).collect()).collect();
+    let near = |query: usize, id: u32| {
+        let member = judged[query];
+        let last = truth[query].last().map_or(0.0, |neighbor| neighbor.distance);
+        id < member && 1.0 - field.correlation(member, id).abs() <= last + field.tie_width(member, id)
+    };
+    let judge = |found: &Found| {
+        // Of an answer for all points the judged ones.
+        let all = found.ids.len() / found.per_query.max(1) == workload.n;
+        let rows = found.ids.chunks(found.per_query.max(1)).step_by(if all { every } else { 1 });
+        let judged = Found { ids: rows.flatten().copied().collect(), ..*found };
+        recall_of(&judged, |query| ids[query].as_slice(), near)
+    };
+    let of = |index: &str, queries: usize| Record {
+        index: index.to_owned(),
+        params: format!("{} l={} r={}", workload.covariance.name(), workload.lengthscale, workload.rank),
+        ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), m, queries)
+    };
+    let (index, times) = threads.pool().install(|| build(&field, threads))?;
+    let contenders = vec![
+        Contender {
+            record: of("brute-force predecessors", judged.len()),
+            batch: brute_force(&field, &judged, m, true),
+        },
+        Contender {
+            record: times.of(of("residual predecessors", workload.n)),
+            batch: Box::new(|found| {
+                let rows = ordered_neighbors_by_correlation(&index, m, OrderedOptions::default())
+                    .map_err(|error| error.to_string())?;
+                found.per_query = rows.width();
+                found.ids.clear();
+                found.ids.extend_from_slice(rows.ids());
+                Ok(())
+            }),
+        },
+    ];
+    Ok(contest(threads, settings.rounds, contenders, &judge, progress)?)
+}
+
+/// The brute force as a contender.
+fn brute_force<'a>(field: &'a Field, queries: &'a [u32], k: usize, before: bool) -> Batch<'a> {
+    Box::new(move |found| {
+        let answers = field.brute_force(queries, k, before)?;
+        found.ids.clear();
+        for answer in &answers {
+            found.ids.extend(answer.iter().map(|neighbor| neighbor.id));
+            found.ids.extend(std::iter::repeat_n(u32::MAX, k - answer.len()));
+        }
+        found.per_query = k;
+        let all: u64 = queries.iter().map(|&query| if before { u64::from(query) } else { field.len() }).sum();
+        found.distances = Some(all);
+        Ok(())
+    })
+}
+
+/// Seconds of building and of taking over new parameters, V and p given: the least of three.
+struct Times {
+    build: f64,
+    update: f64,
+}
+
+impl Times {
+    fn of(&self, record: Record) -> Record {
+        Record { build_s: Some(self.build), update_s: Some(self.update), ..record }
+    }
+}
+
+/// The engine on the very V and p that the brute force has.
+fn build(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times), String> {
+    let workload = &field.workload;
+    let model = CovarianceModel::new(workload.covariance, &[workload.lengthscale], 1.0);
+    let factor = Factor { v: &field.v, rank: workload.rank, p: &field.p };
+    let fail = |error: covertree::residual::ResidualError| error.to_string();
+    let mut times = Times { build: f64::INFINITY, update: f64::INFINITY };
+    let mut built = None;
+    for _ in 0..3 {
+        let clock = Clock::start(threads);
+        let index = ResidualIndex::from_factor(&field.coords, workload.dim, &model, factor).map_err(fail)?;
+        times.build = times.build.min(clock.seconds());
+        built = Some(index);
+    }
+    let mut index = built.ok_or("nothing was built")?;
+    for _ in 0..3 {
+        let clock = Clock::start(threads);
+        index.update_factor(&model, factor).map_err(fail)?;
+        times.update = times.update.min(clock.seconds());
+    }
+    Ok((index, times))
+}
+
+/// Answers of the engine as the suite keeps them.
+fn take(answers: &Neighborhoods, found: &mut Found) {
+    found.ids.clear();
+    found.ids.extend_from_slice(answers.ids());
+    found.per_query = answers.k();
+    let evaluations = answers.certificates().iter().map(|certificate| {
+        u64::from(certificate.pair_evaluations) + u64::from(certificate.pivot_evaluations)
+    });
+    found.distances = Some(evaluations.sum());
+}

@@ -1,0 +1,477 @@
+//! The residual field: points with their factor rows and variances, in spatial order, and exact correlations.
+//!
+//! Every correlation that reaches a result is computed here, in `f64`, by the same operations in the same order
+//! whether it belongs to a tile or to picked points, so that equal pairs have bit-equal distances.
+
+use layouts::AlignedVec;
+use simd_kernels::{Covariance, Kernels, Measure, PANEL_ROWS, Panels, Rows};
+
+use super::error::{ResidualError, expect_finite, expect_len, expect_positive};
+use super::model::CovarianceModel;
+use super::order::{Order, Range};
+use super::parallel;
+
+/// Unit roundoff of `f64`.
+const UNIT: f64 = f64::EPSILON / 2.0;
+
+/// The factor V and the residual variances p of a set of points.
+#[derive(Clone, Copy, Debug)]
+pub struct Factor<'a> {
+    /// V row by row, one row of `rank` numbers for each point.
+    pub v: &'a [f64],
+    /// Columns of V. With 0 there is no low-rank part, and ρ is the plain correlation.
+    pub rank: usize,
+    /// Residual variance pᵢ of each point; where V comes from inducing points, k(x, x) + nugget − |vᵢ|².
+    pub p: &'a [f64],
+}
+
+impl Factor<'_> {
+    /// Checks the shapes and values for `n` points.
+    pub(super) fn check(&self, n: usize) -> Result<(), ResidualError> {
+        expect_len("v", n.saturating_mul(self.rank), self.v.len())?;
+        expect_len("p", n, self.p.len())?;
+        expect_finite("v", self.v)?;
+        expect_positive("p", self.p)
+    }
+}
+
+/// Places cut into pieces that go to threads.
+const PIECE: usize = 256;
+
+/// All points.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) kernels: &'static Kernels,
+    pub(super) covariance: Covariance,
+    pub(super) variance: f64,
+    pub(super) inverse_lengthscales: Vec<f64>,
+    /// Coordinate `t` of the point at place `i` is `axes[t * n + i]`.
+    pub(super) axes: AlignedVec<f64>,
+    /// V in spatial order, with a column of zeros if it has none.
+    pub(super) v: AlignedVec<f64>,
+    pub(super) rank: usize,
+    /// Weight wᵢ = pᵢ^(−1/2).
+    pub(super) weights: Vec<f64>,
+    /// Squared norm of the residual feature: (σ² − |vᵢ|²) wᵢ², 1 where p is exactly that.
+    pub(super) norms: Vec<f64>,
+    /// aᵢ of the bound aᵢ aⱼ on the error of ρᵢⱼ in `f64`.
+    pub(super) errors: Vec<f64>,
+}
+
+/// Queries of one group, points in rows.
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    pub(super) coords: Vec<f64>,
+    pub(super) v: AlignedVec<f64>,
+    pub(super) weights: Vec<f64>,
+    pub(super) norms: Vec<f64>,
+    pub(super) errors: Vec<f64>,
+    /// The place of a query that is a member, else `u32::MAX`.
+    pub(super) places: Vec<u32>,
+    /// The block that a query lies in.
+    pub(super) homes: Vec<u32>,
+    /// Only ids below this are eligible.
+    pub(super) limits: Vec<u32>,
+}
+
+impl Queries {
+    pub(super) fn clear(&mut self) {
+        self.coords.clear();
+        self.v.clear();
+        self.weights.clear();
+        self.norms.clear();
+        self.errors.clear();
+        self.places.clear();
+        self.homes.clear();
+        self.limits.clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.weights.len()
+    }
+}
+
+/// Squared norm of a residual feature, and aᵢ of the error bound.
+///
+/// The kernels compute v·v within (r/2 + 32) u |vᵢ| |vⱼ| and k within (8 + 3 a) u k, a exp(−a) < 0.4, u being the
+/// unit roundoff; with the differences, (r/2 + 48) u (|k| + |vᵢ| |vⱼ|) / √(pᵢ pⱼ) bounds the error of ρ for the given
+/// V and p, and |k| + |vᵢ| |vⱼ| ≤ √(σ² + |vᵢ|²) √(σ² + |vⱼ|²).
+fn norm_and_error(variance: f64, v_squared: f64, weight: f64, rank: usize) -> (f64, f64) {
+    let norm = ((variance - v_squared) * weight * weight).max(0.0);
+    let error = (rank as f64 / 2.0 + 48.0) * UNIT * (variance + v_squared);
+    (norm, error.sqrt() * weight)
+}
+
+impl Field {
+    pub(super) fn new(
+        kernels: &'static Kernels,
+        order: &Order,
+        coords: &[f64],
+        model: &CovarianceModel,
+    ) -> Result<Self, ResidualError> {
+        let (n, dim) = (order.ids.len(), order.dim());
+        let mut axes = AlignedVec::zeroed(n * dim)?;
+        for (t, axis) in axes.chunks_exact_mut(n).enumerate() {
+            for (x, &id) in axis.iter_mut().zip(&order.ids) {
+                *x = coords[id as usize * dim + t];
+            }
+        }
+        Ok(Self {
+            kernels,
+            covariance: model.covariance,
+            variance: model.variance,
+            inverse_lengthscales: model.inverse_lengthscales(dim)?,
+            axes,
+            v: AlignedVec::new(),
+            rank: 1,
+            weights: Vec::new(),
+            norms: Vec::new(),
+            errors: Vec::new(),
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.axes.len() / self.dim().max(1)
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.inverse_lengthscales.len()
+    }
+
+    pub(super) fn set_model(&mut self, model: &CovarianceModel) -> Result<(), ResidualError> {
+        self.inverse_lengthscales = model.inverse_lengthscales(self.dim())?;
+        (self.covariance, self.variance) = (model.covariance, model.variance);
+        Ok(())
+    }
+
+    /// Takes over a checked factor whose rows are in the order of ids.
+    pub(super) fn set_factor(&mut self, order: &Order, factor: Factor<'_>) -> Result<(), ResidualError> {
+        self.rank = factor.rank.max(1);
+        self.v.resize_stale(order.ids.len() * self.rank)?;
+        let rank = self.rank;
+        let pieces = self.v.chunks_mut(PIECE * rank).zip(order.ids.chunks(PIECE)).collect();
+        parallel::for_each(pieces, |(to, ids): (&mut [f64], &[u32])| {
+            for (row, &id) in to.chunks_exact_mut(rank).zip(ids) {
+                let id = id as usize;
+                match factor.rank {
+                    0 => row.fill(0.0),
+                    rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
+                }
+            }
+        });
+        self.set_variances(order, |_, id| factor.p[id])
+    }
+
+    /// Derives weights, norms and error bounds from `v` and the residual variance of each (|v|², id).
+    pub(super) fn set_variances(
+        &mut self,
+        order: &Order,
+        p: impl Fn(f64, usize) -> f64 + Sync,
+    ) -> Result<(), ResidualError> {
+        let n = order.ids.len();
+        for values in [&mut self.weights, &mut self.norms, &mut self.errors] {
+            values.clear();
+            values.resize(n, 0.0);
+        }
+        let (rank, variance) = (self.rank, self.variance);
+        let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
+        let pieces: Vec<_> = self
+            .v
+            .chunks(PIECE * rank)
+            .zip(order.ids.chunks(PIECE))
+            .zip(self.weights.chunks_mut(PIECE))
+            .zip(self.norms.chunks_mut(PIECE).zip(self.errors.chunks_mut(PIECE)))
+            .collect();
+        let done = parallel::try_map(
+            pieces,
+            || (),
+            |(), (((v, ids), weights), (norms, errors))| {
+                for (i, row) in v.chunks_exact(rank).enumerate() {
+                    let squared = inner.pair(row, row)?;
+                    weights[i] = 1.0 / p(squared, ids[i] as usize).sqrt();
+                    (norms[i], errors[i]) = norm_and_error(variance, squared, weights[i], rank);
+                }
+                Ok::<(), ResidualError>(())
+            },
+        );
+        done.map(drop)
+    }
+
+    /// Row of V at a place.
+    pub(super) fn row(&self, place: usize) -> &[f64] {
+        self.v.get(place * self.rank..(place + 1) * self.rank).unwrap_or_default()
+    }
+
+    /// Rows of V of a range of places.
+    pub(super) fn rows(&self, range: Range) -> Result<Rows<'_, f64>, ResidualError> {
+        let data = self.v.get(range.start * self.rank..range.end() * self.rank).unwrap_or_default();
+        Ok(Rows::new(data, self.rank)?)
+    }
+
+    /// Writes the coordinates of a place and returns its weight.
+    pub(super) fn read(&self, place: usize, x: &mut [f64]) -> f64 {
+        let n = self.len();
+        for (t, x) in x.iter_mut().enumerate() {
+            *x = self.axes[t * n + place];
+        }
+        self.weights[place]
+    }
+
+    /// The coordinates of a place.
+    fn point(&self, place: usize) -> impl Iterator<Item = f64> {
+        self.axes.iter().skip(place).step_by(self.len().max(1)).copied()
+    }
+
+    /// Adds the point at a place to the queries.
+    pub(super) fn push_member(
+        &self,
+        queries: &mut Queries,
+        place: usize,
+        limit: u32,
+    ) -> Result<(), ResidualError> {
+        queries.coords.extend(self.point(place));
+        queries.v.extend_from_slice(self.row(place))?;
+        queries.weights.push(self.weights[place]);
+        queries.norms.push(self.norms[place]);
+        queries.errors.push(self.errors[place]);
+        queries.places.push(place as u32);
+        queries.limits.push(limit);
+        Ok(())
+    }
+
+    /// Adds a point that is no member to the queries.
+    pub(super) fn push_point(
+        &self,
+        queries: &mut Queries,
+        x: &[f64],
+        v: &[f64],
+        p: f64,
+    ) -> Result<(), ResidualError> {
+        queries.coords.extend_from_slice(x);
+        if v.is_empty() {
+            queries.v.push(0.0)?;
+        } else {
+            queries.v.extend_from_slice(v)?;
+        }
+        let squared: f64 = v.iter().map(|v| v * v).sum();
+        let weight = 1.0 / p.sqrt();
+        let (norm, error) = norm_and_error(self.variance, squared, weight, self.rank);
+        queries.weights.push(weight);
+        queries.norms.push(norm);
+        queries.errors.push(error);
+        queries.places.push(u32::MAX);
+        queries.limits.push(u32::MAX);
+        Ok(())
+    }
+
+    /// Squared scaled distances of `x` to points whose coordinates stand axis by axis, `stride` apart.
+    #[inline]
+    fn squared_distances(&self, x: &[f64], axes: &[f64], stride: usize, out: &mut [f64]) {
+        squared_distances(&self.inverse_lengthscales, x, axes, stride, out);
+    }
+
+    /// Squared distances to covariances, in place.
+    pub(super) fn covariances(&self, squared: &mut [f64]) -> Result<(), ResidualError> {
+        Ok(self.kernels.covariance(self.covariance, 1.0, self.variance, squared)?)
+    }
+
+    /// Residual correlations of query `i` with the points at `places`, in `out`; `dots` is scratch.
+    pub(super) fn correlations_at(
+        &self,
+        queries: &Queries,
+        i: usize,
+        places: &[u32],
+        dots: &mut Vec<f64>,
+        out: &mut Vec<f64>,
+    ) -> Result<(), ResidualError> {
+        dots.resize(places.len(), 0.0);
+        out.clear();
+        let (n, dim) = (self.len(), self.dim());
+        let x = &queries.coords[i * dim..(i + 1) * dim];
+        out.extend(places.iter().map(|&place| {
+            let mut squared = 0.0;
+            for (t, (x, scale)) in x.iter().zip(&self.inverse_lengthscales).enumerate() {
+                let step = (x - self.axes[t * n + place as usize]) * scale;
+                squared = if t == 0 { step * step } else { squared + step * step };
+            }
+            squared
+        }));
+        self.covariances(out)?;
+        let rows = Rows::new(&self.v, self.rank)?;
+        let v = &queries.v[i * self.rank..(i + 1) * self.rank];
+        self.kernels.forms::<f64>(Measure::InnerProduct).ids(v, rows, places, dots)?;
+        let weight = queries.weights[i];
+        for ((out, dot), &place) in out.iter_mut().zip(&*dots).zip(places) {
+            *out = (*out - dot) * (weight * self.weights[place as usize]);
+        }
+        Ok(())
+    }
+
+    /// Residual correlations of a row of queries with all points of a range: query `i`'s from
+    /// `out[i * range.len]` on.
+    pub(super) fn correlations_tile(
+        &self,
+        queries: &Queries,
+        rows: Rows<'_, f64>,
+        which: &[usize],
+        range: Range,
+        dots: &mut Vec<f64>,
+        out: &mut Vec<f64>,
+    ) -> Result<(), ResidualError> {
+        dots.resize(which.len() * range.len, 0.0);
+        out.resize(which.len() * range.len, 0.0);
+        self.kernels.forms::<f64>(Measure::InnerProduct).tile(rows, self.rows(range)?, dots)?;
+        let (n, dim) = (self.len(), self.dim());
+        for (&i, out) in which.iter().zip(out.chunks_exact_mut(range.len)) {
+            let x = &queries.coords[i * dim..(i + 1) * dim];
+            self.squared_distances(x, &self.axes[range.start..], n, out);
+        }
+        self.covariances(out)?;
+        let weights = &self.weights[range.start..range.end()];
+        let lines = out.chunks_exact_mut(range.len).zip(dots.chunks_exact(range.len));
+        for (&i, (out, dots)) in which.iter().zip(lines) {
+            let weight = queries.weights[i];
+            for ((out, dot), other) in out.iter_mut().zip(dots).zip(weights) {
+                *out = (*out - dot) * (weight * other);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Σ ((x − y) / ℓ)² of `x` to points whose coordinates stand axis by axis, `stride` apart.
+#[inline]
+pub(super) fn squared_distances(scale: &[f64], x: &[f64], axes: &[f64], stride: usize, out: &mut [f64]) {
+    for (t, (&x, &scale)) in x.iter().zip(scale).enumerate() {
+        let axis = &axes[t * stride..t * stride + out.len()];
+        if t == 0 {
+            for (out, &y) in out.iter_mut().zip(axis) {
+                let step = (x - y) * scale;
+                *out = step * step;
+            }
+        } else {
+            for (out, &y) in out.iter_mut().zip(axis) {
+                let step = (x - y) * scale;
+                *out += step * step;
+            }
+        }
+    }
+}
+
+/// Some points set apart as the columns of tiles: their factor rows interleaved, padded to whole panels with
+/// points of weight 0.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    pub(super) axes: Vec<f64>,
+    pub(super) weights: Vec<f64>,
+    pub(super) v: AlignedVec<f64>,
+    /// Whole panels.
+    pub(super) padded: usize,
+}
+
+impl Columns {
+    pub(super) fn gather(
+        &mut self,
+        field: &Field,
+        places: &[u32],
+        rows: &mut AlignedVec<f64>,
+    ) -> Result<(), ResidualError> {
+        let n = field.len();
+        self.padded = places.len().next_multiple_of(PANEL_ROWS);
+        self.axes.clear();
+        for t in 0..field.dim() {
+            self.axes.extend(places.iter().map(|&place| field.axes[t * n + place as usize]));
+            self.axes.resize((t + 1) * self.padded, 0.0);
+        }
+        self.weights.clear();
+        self.weights.extend(places.iter().map(|&place| field.weights[place as usize]));
+        self.weights.resize(self.padded, 0.0);
+        rows.clear();
+        for &place in places {
+            rows.extend_from_slice(field.row(place as usize))?;
+        }
+        let rows = Rows::new(rows, field.rank)?;
+        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
+            places.len(),
+            field.rank,
+        )?)?;
+        layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
+        Ok(())
+    }
+
+    /// What the features of points, given as rows of V, coordinates and weight by `point`, have in common with those
+    /// of all columns: row by row in `out`, rows `stride` long, from column `at` on. The padding gives 0.
+    #[expect(clippy::too_many_arguments, reason = "the shape of a tile and where it goes")]
+    pub(super) fn products(
+        &self,
+        field: &Field,
+        feature: Feature,
+        rows: Rows<'_, f64>,
+        point: impl Fn(usize, &mut [f64]) -> f64,
+        scratch: &mut TileScratch,
+        out: &mut [f64],
+        stride: usize,
+        at: usize,
+    ) -> Result<(), ResidualError> {
+        let columns = self.padded;
+        scratch.dots.resize(rows.len() * columns, 0.0);
+        let panels = Panels::new(&self.v, field.rank)?;
+        field.kernels.panels::<f64>().inner_product(rows, panels, &mut scratch.dots)?;
+        let mut x = [0.0; MAX_DIM];
+        let x = &mut x[..field.dim()];
+        if feature == Feature::Residual {
+            scratch.covariances.resize(rows.len() * columns, 0.0);
+            for (i, line) in scratch.covariances.chunks_exact_mut(columns).enumerate() {
+                point(i, x);
+                field.squared_distances(x, &self.axes, columns, line);
+            }
+            field.covariances(&mut scratch.covariances)?;
+            for (dot, covariance) in scratch.dots.iter_mut().zip(&scratch.covariances) {
+                *dot = covariance - *dot;
+            }
+        }
+        for (i, (line, out)) in scratch.dots.chunks_exact(columns).zip(out.chunks_mut(stride)).enumerate() {
+            let weight = point(i, x);
+            let to = out[at..at + columns].iter_mut();
+            for ((to, dot), other) in to.zip(line).zip(&self.weights) {
+                *to = dot * (weight * other);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Buffers of tiles.
+#[derive(Debug, Default)]
+pub(super) struct TileScratch {
+    dots: Vec<f64>,
+    covariances: Vec<f64>,
+}
+
+/// Whose span pivots are chosen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Feature {
+    /// Residual features: their inner products are ρ.
+    #[default]
+    Residual,
+    /// Weighted rows of V: their inner products are what the low-rank part takes off the weighted covariance.
+    LowRank,
+}
+
+impl Feature {
+    /// Squared norm of the feature of a place.
+    pub(super) fn norm(self, field: &Field, place: usize) -> f64 {
+        self.norm_of(field, field.norms[place], field.weights[place])
+    }
+
+    /// The same for a query, from its residual norm and weight.
+    pub(super) fn norm_of(self, field: &Field, residual: f64, weight: f64) -> f64 {
+        match self {
+            Self::Residual => residual,
+            Self::LowRank => (field.variance * weight * weight - residual).max(0.0),
+        }
+    }
+}
+
+/// Coordinates that a point may have.
+pub(super) const MAX_DIM: usize = 64;

@@ -1,0 +1,438 @@
+//! Exact neighbours in residual correlation, as Vecchia and VIF approximations of Gaussian processes want them.
+//!
+//! A Gaussian process with covariance k is approximated from a low-rank part VVᵀ (inducing points) and, for what
+//! that leaves, from each point's nearest neighbours in the metric d(x, y) = √(1 − |ρ(x, y)|) with the *residual
+//! correlation* ρ(x, y) = (k(x, y) − v_x·v_y) / √(p_x p_y). [`ResidualIndex`] finds them exactly.
+//!
+//! Rank 0 gives the plain correlation of k.
+//!
+//! # Numbers
+//!
+//! All correlations are computed in `f64`; p can be 10⁻⁶ of the variance, where the difference k − v·v cancels six
+//! digits and `f32` would return mostly wrong neighbours ([`Certificate::error_f32`] says so). Bounds that prune are
+//! partly kept in `f32` with their errors added. A result equals that of brute force, [`Pruning::None`], bit for bit
+//! on one CPU; |ρ| closer than [`Certificate::error`] are ties.
+//!
+//! V must be a factor of a covariance that leaves k(X, X) − VVᵀ positive semi-definite, up to rounding, as every
+//! V = K(X, U) L⁻ᵀ with LLᵀ = K(U, U) + jitter does. Otherwise ρ is no correlation, no bound holds, and only
+//! [`Pruning::None`] is exact.
+//!
+//! Design: Gyger, Furrer, Sigrist, *Vecchia-inducing-points full-scale approximations for Gaussian processes*
+//! (arXiv 2507.05064) for the metric; `pivots.rs` and `search.rs` for how it is searched.
+
+mod error;
+mod field;
+#[cfg(feature = "inducing")]
+mod inducing;
+mod model;
+mod order;
+mod parallel;
+mod pivots;
+mod search;
+mod table;
+
+pub use error::ResidualError;
+pub use field::Factor;
+pub use model::CovarianceModel;
+pub use search::Pruning;
+pub use simd_kernels::Covariance;
+pub use table::{Certificate, NO_NEIGHBOR, Neighborhoods};
+
+use error::{expect_finite, expect_len};
+use field::{Field, MAX_DIM};
+use order::Order;
+use pivots::Block;
+use search::{GROUP, Out, Scratch};
+use simd_kernels::Kernels;
+
+/// Points in a block, at most.
+const BLOCK: usize = 1024;
+
+/// Which members may be neighbours of a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Eligible {
+    /// All, the query itself first, at distance 0.
+    #[default]
+    All,
+    /// Those whose id is below the query's own. Query `i` has min(k, i) neighbours.
+    Predecessors,
+}
+
+/// A set of points, searched by residual correlation.
+///
+/// ```
+/// use covertree::residual::{Covariance, CovarianceModel, Eligible, Factor, Neighborhoods, Pruning, ResidualIndex};
+/// // Five points on a line, without a low-rank part: ρ is the correlation itself.
+/// let model = CovarianceModel::new(Covariance::Matern32, &[1.0], 2.0);
+/// let factor = Factor { v: &[], rank: 0, p: &[2.0; 5] };
+/// let index = ResidualIndex::from_factor(&[0.0, 1.0, 3.0, 3.5, 10.0], 1, &model, factor)?;
+/// let mut found = Neighborhoods::new();
+/// index.search_members(&[3], 2, Eligible::Predecessors, Pruning::Bounds, &mut found)?;
+/// assert_eq!(found.ids(), [2, 1]);
+/// # Ok::<(), covertree::residual::ResidualError>(())
+/// ```
+#[derive(Debug)]
+pub struct ResidualIndex {
+    order: Order,
+    field: Field,
+    blocks: Vec<Block>,
+    model: CovarianceModel,
+    largest_error: f64,
+    #[cfg(feature = "inducing")]
+    inducing: Option<inducing::Inducing>,
+}
+
+const _: () = {
+    const fn shareable<T: Send + Sync>() {}
+    shareable::<ResidualIndex>();
+    shareable::<Neighborhoods>();
+    shareable::<ResidualError>();
+};
+
+impl ResidualIndex {
+    /// An index of points with `coords` row by row, `dim` a row, from their factor.
+    ///
+    /// Copies V into spatial order. O(n log n + n · rank · pivots), pivots being 32 to 96.
+    ///
+    /// # Errors
+    /// [`ResidualError`] that names what is empty, not finite, not positive, or of the wrong length.
+    pub fn from_factor(
+        coords: &[f64],
+        dim: usize,
+        model: &CovarianceModel,
+        factor: Factor<'_>,
+    ) -> Result<Self, ResidualError> {
+        let mut index = Self::ordered(coords, dim, model)?;
+        factor.check(index.len())?;
+        index.field.set_factor(&index.order, factor)?;
+        index.update_blocks()?;
+        Ok(index)
+    }
+
+    /// Points in spatial order, without a factor yet.
+    fn ordered(coords: &[f64], dim: usize, model: &CovarianceModel) -> Result<Self, ResidualError> {
+        if dim == 0 {
+            return Err(ResidualError::Zero { argument: "dim" });
+        }
+        if dim > MAX_DIM {
+            return Err(ResidualError::TooLarge { argument: "dim", value: dim, limit: MAX_DIM });
+        }
+        if coords.is_empty() {
+            return Err(ResidualError::Empty { argument: "coords" });
+        }
+        expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
+        let n = coords.len() / dim;
+        if n >= u32::MAX as usize {
+            return Err(ResidualError::TooLarge {
+                argument: "coords",
+                value: n,
+                limit: u32::MAX as usize - 1,
+            });
+        }
+        expect_finite("coords", coords)?;
+        let scale = model.inverse_lengthscales(dim)?;
+        let kernels = Kernels::active()?;
+        let order = Order::new(coords, &scale, BLOCK);
+        let field = Field::new(kernels, &order, coords, model)?;
+        field.covariances(&mut [0.0])?;
+        Ok(Self {
+            order,
+            field,
+            blocks: Vec::new(),
+            model: model.clone(),
+            largest_error: 0.0,
+            #[cfg(feature = "inducing")]
+            inducing: None,
+        })
+    }
+
+    /// Takes over other parameters and the factor that follows from them; the spatial order stays.
+    ///
+    /// O(n · rank · pivots). Memory is reused if the rank is the same.
+    ///
+    /// # Errors
+    /// As [`from_factor`](Self::from_factor); the index is then as it was.
+    pub fn update_factor(
+        &mut self,
+        model: &CovarianceModel,
+        factor: Factor<'_>,
+    ) -> Result<(), ResidualError> {
+        self.check_model(model)?;
+        factor.check(self.len())?;
+        self.field.set_model(model)?;
+        self.model.clone_from(model);
+        self.field.set_factor(&self.order, factor)?;
+        self.update_blocks()
+    }
+
+    /// An index of points with `coords` row by row, `dim` a row, whose factor is computed from `inducing` points:
+    /// V = K(X, U) L⁻ᵀ, LLᵀ = K(U, U) + `jitter` σ² I, and p = σ² + nugget − |v|², at least 10⁻⁹ σ².
+    ///
+    /// 10⁻⁶ is a usual jitter. O(n log n + n · rank² + rank³).
+    ///
+    /// # Errors
+    /// As [`from_factor`](Self::from_factor), [`ResidualError::TooLarge`] for more inducing points than points, and
+    /// [`ResidualError::NotPositiveDefinite`].
+    #[cfg(feature = "inducing")]
+    pub fn with_inducing(
+        coords: &[f64],
+        dim: usize,
+        model: &CovarianceModel,
+        inducing: &[f64],
+        jitter: f64,
+    ) -> Result<Self, ResidualError> {
+        let mut index = Self::ordered(coords, dim, model)?;
+        let inducing = inducing::Inducing::new(index.field.kernels, inducing, dim, jitter, model)?;
+        if inducing.rank > index.len() {
+            return Err(ResidualError::TooLarge {
+                argument: "inducing",
+                value: inducing.rank,
+                limit: index.len(),
+            });
+        }
+        index.inducing = Some(inducing);
+        index.compute_factor()?;
+        index.update_blocks()?;
+        Ok(index)
+    }
+
+    /// Takes over other parameters; the factor is computed again from the inducing points, the spatial order stays.
+    ///
+    /// O(n · rank² + rank³), nearly all of it for the factor. Memory is reused.
+    ///
+    /// # Errors
+    /// What is wrong with the parameters, [`ResidualError::NotPositiveDefinite`], or
+    /// [`ResidualError::NoInducing`]; the index is then as it was.
+    #[cfg(feature = "inducing")]
+    pub fn update_parameters(&mut self, model: &CovarianceModel) -> Result<(), ResidualError> {
+        self.check_model(model)?;
+        let Some(inducing) = &self.inducing else {
+            return Err(ResidualError::NoInducing { operation: "update_parameters" });
+        };
+        self.inducing = Some(inducing.with_model(self.field.kernels, model)?);
+        self.field.set_model(model)?;
+        self.model.clone_from(model);
+        self.compute_factor()?;
+        self.update_blocks()
+    }
+
+    /// V and what follows from it, in spatial order.
+    #[cfg(feature = "inducing")]
+    fn compute_factor(&mut self) -> Result<(), ResidualError> {
+        let Some(inducing) = &self.inducing else { return Ok(()) };
+        let n = self.len();
+        let mut v = std::mem::take(&mut self.field.v);
+        v.resize_stale(n * inducing.rank)?;
+        let axes = &self.field.axes;
+        let point = |place: usize, x: &mut [f64]| {
+            for (t, x) in x.iter_mut().enumerate() {
+                *x = axes[t * n + place];
+            }
+        };
+        inducing.solve(self.field.kernels, &self.model, point, &mut v)?;
+        (self.field.v, self.field.rank) = (v, inducing.rank);
+        let model = &self.model;
+        self.field.set_variances(&self.order, |squared, _| inducing::residual_variance(model, squared))
+    }
+
+    /// The factor of members that inducing points gave: row of V, and p.
+    ///
+    /// # Errors
+    /// [`ResidualError::UnknownId`].
+    pub fn factor_of(&self, id: u32) -> Result<(&[f64], f64), ResidualError> {
+        let place = self.order.places.get(id as usize);
+        let place =
+            *place.ok_or(ResidualError::UnknownId { argument: "id", id, points: self.len() })? as usize;
+        let weight = self.field.weights[place];
+        Ok((self.field.row(place), 1.0 / (weight * weight)))
+    }
+
+    /// As [`search_points`](Self::search_points), the points' factor computed from the inducing points.
+    ///
+    /// # Errors
+    /// As [`search_points`](Self::search_points), and [`ResidualError::NoInducing`].
+    #[cfg(feature = "inducing")]
+    pub fn search_new_points(
+        &self,
+        coords: &[f64],
+        k: usize,
+        pruning: Pruning,
+        out: &mut Neighborhoods,
+    ) -> Result<(), ResidualError> {
+        let Some(inducing) = &self.inducing else {
+            return Err(ResidualError::NoInducing { operation: "search_new_points" });
+        };
+        let dim = self.dim();
+        expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
+        expect_finite("coords", coords)?;
+        let mut v = vec![0.0; coords.len() / dim * inducing.rank];
+        let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
+        inducing.solve(self.field.kernels, &self.model, point, &mut v)?;
+        let p = inducing::residual_variances(self.field.kernels, &self.model, &v, inducing.rank)?;
+        self.search_points(coords, Factor { v: &v, rank: inducing.rank, p: &p }, k, pruning, out)
+    }
+
+    /// Whether the kernels take the parameters.
+    fn check_model(&self, model: &CovarianceModel) -> Result<(), ResidualError> {
+        model.inverse_lengthscales(self.dim())?;
+        Ok(self.field.kernels.covariance(model.covariance, 1.0, model.variance, &mut [0.0f64])?)
+    }
+
+    /// Bounds of all blocks, for the factor that the field holds.
+    fn update_blocks(&mut self) -> Result<(), ResidualError> {
+        self.blocks.resize_with(self.order.blocks.len(), Block::default);
+        let (field, order) = (&self.field, &self.order);
+        let items = self.blocks.iter_mut().zip(&order.blocks).collect();
+        parallel::try_map(items, pivots::Scratch::default, |scratch, (block, &range): (&mut Block, _)| {
+            block.update(field, range, &order.ids[range.start..range.end()], scratch)
+        })?;
+        self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
+        Ok(())
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.order.ids.len()
+    }
+
+    /// Whether there is no point; never true, for an empty set is refused.
+    pub fn is_empty(&self) -> bool {
+        self.order.ids.is_empty()
+    }
+
+    /// Coordinates of a point.
+    pub fn dim(&self) -> usize {
+        self.order.dim()
+    }
+
+    /// Columns of V.
+    pub fn rank(&self) -> usize {
+        self.field.rank
+    }
+
+    /// The covariance function in use.
+    pub fn model(&self) -> &CovarianceModel {
+        &self.model
+    }
+
+    /// Pivots of all blocks together: what a query is measured against before any member.
+    pub fn pivots(&self) -> usize {
+        self.blocks.iter().map(|block| block.pivots.len()).sum()
+    }
+
+    /// The `k` nearest neighbours of members, given by id, into `out`. `k` above the number of points counts as
+    /// that number. Queries run on the caller's rayon pool; the result does not depend on it.
+    ///
+    /// # Errors
+    /// [`ResidualError::Zero`] if `k` is 0, [`ResidualError::UnknownId`].
+    pub fn search_members(
+        &self,
+        ids: &[u32],
+        k: usize,
+        eligible: Eligible,
+        pruning: Pruning,
+        out: &mut Neighborhoods,
+    ) -> Result<(), ResidualError> {
+        if let Some(&id) = ids.iter().find(|id| **id as usize >= self.len()) {
+            return Err(ResidualError::UnknownId { argument: "ids", id, points: self.len() });
+        }
+        let place = |query: u32| self.order.places[ids[query as usize] as usize];
+        self.search(ids.len(), k, pruning, out, place, |scratch, query| {
+            let id = ids[query as usize];
+            let limit = if eligible == Eligible::Predecessors { id } else { u32::MAX };
+            let place = place(query);
+            scratch.queries.homes.push(self.order.block_of_place(place as usize) as u32);
+            self.field.push_member(&mut scratch.queries, place as usize, limit)
+        })
+    }
+
+    /// The `k` nearest predecessors of every point: row `i` of `out` holds min(k, i) ids below `i`.
+    ///
+    /// # Errors
+    /// As [`search_members`](Self::search_members).
+    pub fn search_predecessors(&self, k: usize, out: &mut Neighborhoods) -> Result<(), ResidualError> {
+        let ids: Vec<u32> = (0..self.len() as u32).collect();
+        self.search_members(&ids, k, Eligible::Predecessors, Pruning::Bounds, out)
+    }
+
+    /// The `k` nearest neighbours of points that need not be members, given by coordinates and their own factor,
+    /// computed as that of the members was.
+    ///
+    /// # Errors
+    /// As [`from_factor`](Self::from_factor), and [`ResidualError::Zero`] if `k` is 0.
+    pub fn search_points(
+        &self,
+        coords: &[f64],
+        factor: Factor<'_>,
+        k: usize,
+        pruning: Pruning,
+        out: &mut Neighborhoods,
+    ) -> Result<(), ResidualError> {
+        let dim = self.dim();
+        expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
+        expect_finite("coords", coords)?;
+        let n = coords.len() / dim;
+        factor.check(n)?;
+        expect_len("rank", self.field.rank, factor.rank.max(1))?;
+        let point = |query: u32| &coords[query as usize * dim..(query as usize + 1) * dim];
+        let block = |query: u32| self.order.block_of_point(point(query)) as u32;
+        self.search(n, k, pruning, out, block, |scratch, query| {
+            let v = &factor.v[query as usize * factor.rank..(query as usize + 1) * factor.rank];
+            scratch.queries.homes.push(block(query));
+            self.field.push_point(&mut scratch.queries, point(query), v, factor.p[query as usize])
+        })
+    }
+
+    /// Sorts queries by `key`, answers them in groups, and puts the results back into their order.
+    fn search(
+        &self,
+        n: usize,
+        k: usize,
+        pruning: Pruning,
+        out: &mut Neighborhoods,
+        key: impl Fn(u32) -> u32,
+        push: impl Fn(&mut Scratch, u32) -> Result<(), ResidualError> + Sync,
+    ) -> Result<(), ResidualError> {
+        if k == 0 {
+            return Err(ResidualError::Zero { argument: "k" });
+        }
+        if n >= u32::MAX as usize {
+            return Err(ResidualError::TooLarge {
+                argument: "queries",
+                value: n,
+                limit: u32::MAX as usize - 1,
+            });
+        }
+        let k = k.min(self.len());
+        out.reset(n, k)?;
+        let mut sorted: Vec<u32> = (0..n as u32).collect();
+        sorted.sort_by_cached_key(|&query| (key(query), query));
+        let mut found = Neighborhoods::new();
+        found.reset(n, k)?;
+        let groups: Vec<_> = sorted
+            .chunks(GROUP)
+            .zip(found.ids.chunks_mut(GROUP * k))
+            .zip(found.distances.chunks_mut(GROUP * k))
+            .zip(found.certificates.chunks_mut(GROUP))
+            .collect();
+        parallel::try_map(
+            groups,
+            Scratch::default,
+            |scratch, (((queries, ids), distances), certificates)| {
+                scratch.queries.clear();
+                for &query in queries {
+                    push(scratch, query)?;
+                }
+                self.search_group(scratch, k, pruning, Out { ids, distances, certificates })
+            },
+        )?;
+        for (at, &query) in sorted.iter().enumerate() {
+            let query = query as usize;
+            out.ids[query * k..(query + 1) * k].copy_from_slice(&found.ids[at * k..(at + 1) * k]);
+            out.distances[query * k..(query + 1) * k].copy_from_slice(&found.distances[at * k..(at + 1) * k]);
+            out.certificates[query] = found.certificates[at];
+        }
+        Ok(())
+    }
+}

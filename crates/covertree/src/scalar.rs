@@ -1,0 +1,128 @@
+//! The two float types that coordinates and distances come in.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use simd_kernels::{Ordered, PanelElement};
+
+mod sealed {
+    /// Only `f32` and `f64`.
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`, as coordinates or as distances. Sealed.
+pub trait Scalar:
+    sealed::Sealed
+    + PanelElement<Distance = Self>
+    + Ordered
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// Positive infinity.
+    const INFINITY: Self;
+    /// Zero.
+    const ZERO: Self;
+    /// The spacing of numbers at 1.
+    const EPSILON: f64;
+
+    /// A number below which squares may have vanished.
+    #[doc(hidden)]
+    const TINY: f64;
+
+    /// Neither NaN nor infinite.
+    #[doc(hidden)]
+    fn finite(self) -> bool;
+    /// The next larger number; infinity stays.
+    #[doc(hidden)]
+    fn above(self) -> Self;
+    /// The square root, correctly rounded.
+    #[doc(hidden)]
+    fn root(self) -> Self;
+    /// The value as `f64`, exactly.
+    #[doc(hidden)]
+    fn wide(self) -> f64;
+    /// The nearest value.
+    #[doc(hidden)]
+    fn narrow(value: f64) -> Self;
+    /// A number that sorts as (distance, id) does, for distances that are not negative.
+    #[doc(hidden)]
+    fn key(self, id: u32) -> u128;
+    /// The distance of a key.
+    #[doc(hidden)]
+    fn of_key(key: u128) -> Self;
+    /// The value, not negative, rounded down to a multiple of sixteen units in the last place, plus `tag` of them;
+    /// infinity becomes the largest number.
+    #[doc(hidden)]
+    fn tagged(self, tag: u32) -> Self;
+    /// The tag of such a value.
+    #[doc(hidden)]
+    fn tag(self) -> u32;
+    /// Such a value without its tag.
+    #[doc(hidden)]
+    fn untagged(self) -> Self;
+    /// The magnitude.
+    #[doc(hidden)]
+    fn magnitude(self) -> Self;
+}
+
+macro_rules! scalar {
+    ($($type:ident, $bits:ident;)+) => {$(
+        impl Scalar for $type {
+            const INFINITY: Self = $type::INFINITY;
+            const ZERO: Self = 0.0;
+            const EPSILON: f64 = $type::EPSILON as f64;
+            const TINY: f64 = $type::MIN_POSITIVE as f64 * 1e8;
+            #[inline(always)]
+            fn finite(self) -> bool {
+                self.is_finite()
+            }
+            #[inline(always)]
+            fn above(self) -> Self {
+                self.next_up()
+            }
+            #[inline(always)]
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+            #[inline(always)]
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn narrow(value: f64) -> Self {
+                value as $type
+            }
+            #[inline(always)]
+            fn key(self, id: u32) -> u128 {
+                // The bits of floats that are not negative sort as the floats do.
+                u128::from(self.to_bits()) << 32 | u128::from(id)
+            }
+            #[inline(always)]
+            fn of_key(key: u128) -> Self {
+                $type::from_bits((key >> 32) as $bits)
+            }
+            #[inline(always)]
+            fn tagged(self, tag: u32) -> Self {
+                let finite = if self < $type::MAX { self } else { $type::MAX };
+                $type::from_bits(finite.to_bits() & !15 | $bits::from(tag))
+            }
+            #[inline(always)]
+            fn tag(self) -> u32 {
+                (self.to_bits() & 15) as u32
+            }
+            #[inline(always)]
+            fn untagged(self) -> Self {
+                $type::from_bits(self.to_bits() & !15)
+            }
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                self.abs()
+            }
+        }
+    )+};
+}
+scalar! { f32, u32; f64, u64; }

@@ -1,0 +1,407 @@
+//! One search through the tree.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+use layouts::Neighbor;
+
+use super::pool::Pool;
+use super::{CoverTree, Reference};
+use crate::error::Error;
+use crate::scalar::Scalar;
+use crate::search::{Certificate, Search, Traversal};
+use crate::space::{FANOUT, Frame, Space};
+
+/// A subtree that waits for its turn, ordered by its bound, then by its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting<D> {
+    bound: D,
+    code: u32,
+    anchor: D,
+}
+
+impl<D: Scalar> Waiting<D> {
+    fn key(&self) -> u128 {
+        self.bound.key(self.code)
+    }
+}
+impl<D: Scalar> PartialEq for Waiting<D> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+impl<D: Scalar> Eq for Waiting<D> {}
+impl<D: Scalar> PartialOrd for Waiting<D> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<D: Scalar> Ord for Waiting<D> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// What a search needs besides the tree: buffers, kept from query to query so that a search allocates nothing once
+/// they have grown. One for each thread.
+#[derive(Clone, Debug)]
+pub struct Searcher<S: Space> {
+    pub(crate) prepared: S::Prepared,
+    /// The query before this one in a batch, how far its k-th neighbour was and which ids counted.
+    previous: S::Prepared,
+    carried: Option<(S::Distance, u32)>,
+    frames: Vec<Frame<S::Distance>>,
+    waiting: BinaryHeap<Reverse<Waiting<S::Distance>>>,
+    level: Vec<Waiting<S::Distance>>,
+    distances: Vec<S::Distance>,
+    pool: Pool<S::Distance>,
+    found: Vec<Neighbor<S::Distance>>,
+    certificate: Certificate,
+}
+
+impl<S: Space> Searcher<S> {
+    /// Empty buffers.
+    pub fn new() -> Self {
+        Self {
+            prepared: S::Prepared::default(),
+            previous: S::Prepared::default(),
+            carried: None,
+            frames: Vec::new(),
+            waiting: BinaryHeap::new(),
+            level: Vec::new(),
+            distances: Vec::new(),
+            pool: Pool::new(),
+            found: Vec::new(),
+            certificate: Certificate::default(),
+        }
+    }
+
+    /// The result of the last search: sorted by distance, ties by the lower id.
+    pub fn found(&self) -> &[Neighbor<S::Distance>] {
+        &self.found
+    }
+
+    /// What the last search did.
+    pub fn certificate(&self) -> Certificate {
+        self.certificate
+    }
+}
+
+impl<S: Space> Default for Searcher<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What one query asks, worked out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task<'a, D> {
+    pub(crate) search: Search<'a>,
+    /// Ids from here on do not count.
+    pub(crate) before: u32,
+    /// The id that does not count, or none (`u32::MAX`): the query itself.
+    pub(crate) except: u32,
+    /// A comparable distance beyond which there is nothing to find.
+    pub(crate) limit: D,
+}
+
+/// A search under way.
+struct Walk<'a, S: Space> {
+    tree: &'a CoverTree<S>,
+    query: &'a S::Point,
+    task: Task<'a, S::Distance>,
+    searcher: &'a mut Searcher<S>,
+}
+
+impl<S: Space> CoverTree<S> {
+    /// As [`run`](Self::run), of a batch: what was found for the query before this one limits the search from the
+    /// start. The points that it found, and itself, are enough for this one too.
+    pub(crate) fn run_next(
+        &self,
+        searcher: &mut Searcher<S>,
+        query: &S::Point,
+        mut task: Task<'_, S::Distance>,
+    ) -> Result<(), Error> {
+        let own = task.limit;
+        // Where a point is not its own neighbour, it takes the place of the query after it; so it must count itself.
+        let counts = task.search.filter.is_none() && task.search.before.is_none();
+        if let Some((limit, before)) = searcher.carried
+            && before <= task.before
+            && (task.except == u32::MAX || counts)
+        {
+            let limit = self.space.carry(limit, &searcher.previous, &searcher.prepared);
+            task.limit = if limit < own { limit } else { own };
+        }
+        self.run(searcher, query, task)?;
+        searcher.carried = searcher.pool.farthest().map(|farthest| (farthest, task.before));
+        std::mem::swap(&mut searcher.previous, &mut searcher.prepared);
+        Ok(())
+    }
+
+    /// Runs `task` for the query that `searcher.prepared` was made of.
+    pub(crate) fn run(
+        &self,
+        searcher: &mut Searcher<S>,
+        query: &S::Point,
+        task: Task<'_, S::Distance>,
+    ) -> Result<(), Error> {
+        searcher.certificate =
+            Certificate { exact: true, unexplored: f64::INFINITY, ..Certificate::default() };
+        searcher.pool.reset(task.search.k, task.limit, self.len())?;
+        let mut walk = Walk { tree: self, query, task, searcher };
+        match task.search.traversal {
+            Traversal::DepthFirst => walk.depth_first(),
+            Traversal::BestFirst => walk.best_first(),
+            Traversal::LevelSynchronous => walk.level_synchronous(),
+        }
+        S::fault(&searcher.prepared)?;
+        let radius = task.search.radius.map_or(S::Distance::INFINITY.wide(), |radius| radius);
+        searcher.found.clear();
+        for &key in searcher.pool.finish() {
+            let distance = self.space.distance(S::Distance::of_key(key));
+            if distance.wide() > radius {
+                break;
+            }
+            searcher.found.push(Neighbor::new(key as u32, distance));
+        }
+        // Comparable distances that differ may stand for equal distances: then ids decide.
+        let found = &mut searcher.found[..];
+        for at in 1..found.len() {
+            let mut at = at;
+            while at > 0 && found[at].distance == found[at - 1].distance && found[at].id < found[at - 1].id {
+                found.swap(at, at - 1);
+                at -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: Space> Walk<'_, S> {
+    /// Whether the budget is used up.
+    #[inline]
+    fn spent(&self) -> bool {
+        self.task.search.budget.is_some_and(|budget| self.searcher.certificate.distances >= budget)
+    }
+
+    /// Says what was left: nothing below `bound` was missed.
+    fn give_up(&mut self, bound: S::Distance) {
+        let certificate = &mut self.searcher.certificate;
+        if bound <= self.searcher.pool.limit() {
+            certificate.exact = false;
+            certificate.unexplored = certificate.unexplored.min(self.tree.space.distance(bound).wide());
+        }
+    }
+
+    /// Bounds the children of `node` into `frame`; those that cannot count are closed.
+    #[inline]
+    fn open(&mut self, node: u32, anchor: S::Distance, frame: &mut Frame<S::Distance>) {
+        let (tree, searcher) = (self.tree, &mut *self.searcher);
+        frame.node = node;
+        searcher.certificate.nodes += 1;
+        let measured = tree.space.open(
+            &tree.shape,
+            self.query,
+            &mut searcher.prepared,
+            anchor,
+            searcher.pool.limit(),
+            frame,
+            &mut searcher.distances,
+        );
+        if !measured.is_empty() {
+            self.offer(measured);
+        }
+        if self.task.before != u32::MAX {
+            let least = &self.tree.shape.least[node as usize * FANOUT..][..FANOUT];
+            for (child, &least) in least.iter().enumerate() {
+                if least >= self.task.before {
+                    frame.close(child);
+                }
+            }
+        }
+        if let Some(filter) = self.task.search.filter {
+            let counting = filter.children(node);
+            for child in (0..FANOUT).filter(|child| counting >> child & 1 == 0) {
+                frame.close(child);
+            }
+        }
+    }
+
+    /// Measures the points of `leaf`.
+    #[inline]
+    fn scan(&mut self, leaf: u32, anchor: S::Distance) {
+        let searcher = &mut *self.searcher;
+        let measured = self.tree.space.scan(
+            self.query,
+            &mut searcher.prepared,
+            self.tree.shape.leaves[leaf as usize].range(),
+            anchor,
+            searcher.pool.limit(),
+            &mut searcher.distances,
+        );
+        self.offer(measured);
+    }
+
+    /// Takes up the points of `slots`, whose distances were just measured.
+    #[inline]
+    fn offer(&mut self, slots: Range<usize>) {
+        let searcher = &mut *self.searcher;
+        searcher.certificate.distances += slots.len() as u64;
+        let limit = searcher.pool.limit();
+        let distances = &searcher.distances[..slots.len()];
+        let ids = &self.tree.shape.ids[slots.clone()];
+        let filter = self.task.search.filter;
+        let mut start = slots.start;
+        for (distances, ids) in distances.chunks(64).zip(ids.chunks(64)) {
+            // First a bit for each that is near enough, without a branch; then those few.
+            let mut near = 0u64;
+            for (at, &distance) in distances.iter().enumerate() {
+                near |= u64::from(distance <= limit) << at;
+            }
+            while near != 0 {
+                let at = near.trailing_zeros() as usize;
+                near &= near - 1;
+                let id = ids[at];
+                if id < self.task.before
+                    && id != self.task.except
+                    && filter.is_none_or(|filter| filter.allows(start + at))
+                {
+                    searcher.pool.push(distances[at], id);
+                }
+            }
+            start += distances.len();
+        }
+        searcher.pool.settle();
+    }
+
+    fn depth_first(&mut self) {
+        let mut frames = std::mem::take(&mut self.searcher.frames);
+        let mut depth = 0;
+        let (mut next, mut anchor) = (self.tree.shape.root(), S::Distance::INFINITY);
+        loop {
+            match next {
+                Reference::Empty => {}
+                Reference::Leaf(leaf) => self.scan(leaf, anchor),
+                Reference::Inner(node) => {
+                    if depth == frames.len() {
+                        frames.push(Frame::new());
+                    }
+                    self.open(node, anchor, &mut frames[depth]);
+                    depth += 1;
+                }
+            }
+            if self.spent() {
+                for frame in &mut frames[..depth] {
+                    while let Some((child, bound)) = frame.nearest() {
+                        self.give_up(bound);
+                        frame.close(child);
+                    }
+                }
+                break;
+            }
+            let limit = self.searcher.pool.limit();
+            let mut found = None;
+            while depth > 0 {
+                let frame = &mut frames[depth - 1];
+                match frame.nearest() {
+                    Some((child, bound)) if bound <= limit => {
+                        frame.close(child);
+                        found = Some((self.tree.shape.child(frame.node, child), frame.anchors[child]));
+                        break;
+                    }
+                    _ => depth -= 1,
+                }
+            }
+            match found {
+                Some(found) => (next, anchor) = found,
+                None => break,
+            }
+        }
+        self.searcher.frames = frames;
+    }
+
+    fn best_first(&mut self) {
+        let mut waiting = std::mem::take(&mut self.searcher.waiting);
+        waiting.clear();
+        let mut frame = Frame::new();
+        let root = self.tree.shape.root;
+        waiting.push(Reverse(Waiting {
+            bound: S::Distance::ZERO,
+            code: root,
+            anchor: S::Distance::INFINITY,
+        }));
+        while let Some(Reverse(Waiting { bound, code, anchor })) = waiting.pop() {
+            if bound > self.searcher.pool.limit() {
+                break;
+            }
+            if self.spent() {
+                self.give_up(bound);
+                break;
+            }
+            match Reference::decode(code) {
+                Reference::Empty => {}
+                Reference::Leaf(leaf) => self.scan(leaf, anchor),
+                Reference::Inner(node) => {
+                    self.open(node, anchor, &mut frame);
+                    let limit = self.searcher.pool.limit();
+                    for child in 0..FANOUT {
+                        let bound = frame.bounds[child].untagged();
+                        if frame.bounds[child] < S::Distance::INFINITY && bound <= limit {
+                            waiting.push(Reverse(Waiting {
+                                bound,
+                                code: self.tree.shape.children[node as usize * FANOUT + child],
+                                anchor: frame.anchors[child],
+                            }));
+                        }
+                    }
+                }
+            }
+        }
+        self.searcher.waiting = waiting;
+    }
+
+    fn level_synchronous(&mut self) {
+        let mut level = std::mem::take(&mut self.searcher.level);
+        level.clear();
+        let mut frame = Frame::new();
+        let (bound, anchor) = (S::Distance::ZERO, S::Distance::INFINITY);
+        level.push(Waiting { bound, code: self.tree.shape.root, anchor });
+        let mut start = 0;
+        'levels: while start < level.len() {
+            let end = level.len();
+            // The nearest first: it lowers the limit for the others.
+            level[start..end].sort_unstable();
+            for at in start..end {
+                let Waiting { bound, code, anchor } = level[at];
+                if bound > self.searcher.pool.limit() {
+                    continue;
+                }
+                if self.spent() {
+                    for rest in &level[at..] {
+                        self.give_up(rest.bound);
+                    }
+                    break 'levels;
+                }
+                match Reference::decode(code) {
+                    Reference::Empty => {}
+                    Reference::Leaf(leaf) => self.scan(leaf, anchor),
+                    Reference::Inner(node) => {
+                        self.open(node, anchor, &mut frame);
+                        for child in 0..FANOUT {
+                            if frame.bounds[child] < S::Distance::INFINITY {
+                                level.push(Waiting {
+                                    bound: frame.bounds[child].untagged(),
+                                    code: self.tree.shape.children[node as usize * FANOUT + child],
+                                    anchor: frame.anchors[child],
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+            start = end;
+        }
+        self.searcher.level = level;
+    }
+}
