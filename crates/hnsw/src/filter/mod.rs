@@ -319,6 +319,7 @@ mod tests {
     use simd_kernels::Rows;
 
     use super::*;
+    use crate::labels::Labels;
     use crate::{BuildParams, Metric, Storage};
 
     const DIM: usize = 16;
@@ -412,5 +413,37 @@ mod tests {
             all += 10;
         }
         assert!(hits as f64 >= 0.95 * f64::from(all), "{hits} of {all}");
+    }
+
+    #[test]
+    fn of_equal_vectors_only_accepted_ids_are_found() {
+        let base = vectors(400, 2);
+        let rows = Rows::new(&base, DIM).unwrap();
+        let mut index =
+            Hnsw::build(rows, Metric::L2, &BuildParams::new().storage(Storage::Lines(1))).unwrap();
+        // Every vector stands for two ids, its own and one 400 higher.
+        let ids: Vec<u32> = index.labels.ids.iter().flat_map(|&id| [id, id + 400]).collect();
+        let starts: Vec<u32> = (0..=400).map(|row| 2 * row).collect();
+        let memory =
+            |numbers: &[u32]| layouts::Storage::from(layouts::AlignedVec::from_slice(numbers).unwrap());
+        index.labels = Labels::new(Some(memory(&starts)), memory(&ids), 400).unwrap();
+        let (parts, mut searcher) = (index.parts().unwrap(), Searcher::new().unwrap());
+        let filter = |id: u32| id >= 400 || id < 5;
+        let params = SearchParams::new(3, 32);
+        for row in [2, 77, 399] {
+            let query = &base[row * DIM..][..DIM];
+            for way in 0..3 {
+                assert!(begin(&parts, &mut searcher, query, &params, None).unwrap());
+                match way {
+                    0 => scan(&parts, &mut searcher, query, &filter, Some(32)).unwrap(),
+                    1 => walk_matches(&parts, &mut searcher, query, &filter, 32).unwrap(),
+                    _ => assert!(walk_all(&parts, &mut searcher, query, &filter, 32, 1.0).unwrap() >= 32),
+                }
+                let found = searcher.results.sorted();
+                let own = if row < 5 { vec![row as u32, row as u32 + 400] } else { vec![row as u32 + 400] };
+                assert!(found.iter().take(own.len()).map(|neighbor| neighbor.id).eq(own), "{way}: {found:?}");
+                assert!(found.iter().all(|neighbor| filter(neighbor.id)), "{way}: {found:?}");
+            }
+        }
     }
 }
