@@ -26,7 +26,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure speed and recall on generated or real data.
-    Bench(bench::Arguments),
+    Bench(Box<bench::Arguments>),
     /// Prove that every kernel is what its tier says: instructions, values, choice, speed, variants.
     DispatchCheck(dispatch_check::Arguments),
     /// Build for named CPUs and compare run-time dispatch with compile-time choice.
