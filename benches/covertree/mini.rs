@@ -214,13 +214,14 @@ impl Mini {
             (true, true) => {
                 let n = self.ids.len();
                 let leaf = query - self.leaves;
+                let places = self.start(leaf, n)..self.start(leaf + 1, n);
+                let rows = self.rows[places.start * self.dim..].chunks_exact(self.dim);
                 let mut farthest = 0.0f64;
-                for at in self.start(leaf, n)..self.start(leaf + 1, n) {
-                    let x = &self.rows[at * self.dim..(at + 1) * self.dim];
-                    if self.gap(node, x) <= best[at].threshold() {
-                        self.scan(node - self.leaves, x, &mut best[at]);
+                for (best, x) in best[places].iter_mut().zip(rows) {
+                    if self.gap(node, x) <= best.threshold() {
+                        self.scan(node - self.leaves, x, best);
                     }
-                    farthest = farthest.max(best[at].threshold());
+                    farthest = farthest.max(best.threshold());
                 }
                 reach[query] = farthest;
             }

@@ -129,7 +129,7 @@ impl Field {
             }
             let norm = if i == 0 { 0.0 } else { inner.pair(&row[..i], &row[..i])? };
             row[i] = (row[i] - norm).sqrt();
-            if !(row[i] > 0.0) {
+            if row[i].is_nan() || row[i] <= 0.0 {
                 return Err("the inducing points' covariance is not positive definite".into());
             }
         }

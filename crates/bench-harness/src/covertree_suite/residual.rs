@@ -19,7 +19,7 @@ const TIMED: usize = 128;
 /// Members searched for: of the gold workload those of numpy's `default_rng(43).integers(0, n)`.
 fn members(n: usize, count: usize) -> Vec<u32> {
     let mut random = NumpyRandom::new(43);
-    (0..count).map(|_| (random.below_power_of_two(1 << 32) * n as u64 >> 32) as u32).collect()
+    (0..count).map(|_| ((random.below_power_of_two(1 << 32) * n as u64) >> 32) as u32).collect()
 }
 
 /// The nearest of some members.

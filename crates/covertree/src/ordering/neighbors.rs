@@ -145,8 +145,8 @@ pub struct Csr {
 /// The `m` nearest neighbours of every point among the points before it, by Euclidean distance, exactly.
 ///
 /// The points stand in the order of `coords`; an order of one's own is applied first, see the example. Point i has
-/// min(i, m) neighbours, all of lower number, nearest first, ties by the lower number. Distances are sums of
-/// squares in the order of the axes without fused operations: the same on every CPU and for every number of
+/// min(i, m) neighbours, all of lower number, nearest first, ties by the lower number. They are chosen by squared
+/// distance, a sum in the order of the axes without fused operations: the same on every CPU and for every number of
 /// threads, and ties are those of a plain loop.
 ///
 /// Builds a [`VectorTree`] and asks it for [`all_predecessors`](crate::CoverTree::all_predecessors), in which every pair
