@@ -29,7 +29,7 @@ pub trait Scalar:
     /// The spacing of numbers at 1.
     const EPSILON: f64;
 
-    /// A number below which squares may have vanished.
+    /// A square from which on what has vanished of other squares is below their rounding.
     #[doc(hidden)]
     const TINY: f64;
 
@@ -70,12 +70,12 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($($type:ident, $bits:ident;)+) => {$(
+    ($($type:ident, $bits:ident, $tiny:literal;)+) => {$(
         impl Scalar for $type {
             const INFINITY: Self = $type::INFINITY;
             const ZERO: Self = 0.0;
             const EPSILON: f64 = $type::EPSILON as f64;
-            const TINY: f64 = $type::MIN_POSITIVE as f64 * 1e8;
+            const TINY: f64 = $tiny;
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
@@ -125,4 +125,4 @@ macro_rules! scalar {
         }
     )+};
 }
-scalar! { f32, u32; f64, u64; }
+scalar! { f32, u32, 1e-30; f64, u64, 1e-280; }

@@ -74,8 +74,10 @@ proptest! {
             for query in [0, 77, 450] {
                 let each = alive.iter().map(|&id| (id, (metric(&query, &items[id as usize]), 0.0)));
                 let each = each.map(|(id, (distance, _))| (id, (distance, distance)));
-                let expected = nearest(each, 6, f64::INFINITY, |_| true);
+                let expected = nearest(each.clone(), 6, f64::INFINITY, |_| true);
                 assert_same(tree.search(&mut searcher, &query, &Search::nearest(6)).unwrap(), &expected, "items");
+                let expected = nearest(each, 999, 30.0, |_| true);
+                assert_same(tree.search(&mut searcher, &query, &Search::within(30.0)).unwrap(), &expected, "within");
             }
         }
     }

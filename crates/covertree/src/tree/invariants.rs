@@ -63,7 +63,8 @@ fn of_balls() {
     check_items(&tree);
     // Freshly built, radii are tight: together they are not much more than those of a net.
     assert!(tree.depth() <= 6);
-    tree.insert(plane[..500].to_vec()).unwrap();
+    // Beyond the balls there are: their radii must grow.
+    tree.insert(plane[..500].iter().map(|point| point.map(|x| 3.0 * x - 1.0)).collect()).unwrap();
     check_items(&tree);
     tree.remove(&(0..2500).step_by(3).collect::<Vec<_>>()).unwrap();
     check_items(&tree);

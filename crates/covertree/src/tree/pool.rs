@@ -63,7 +63,7 @@ impl<D: Scalar> Pool<D> {
             self.count_up_to(limit);
         }
         if self.k < usize::MAX {
-            let room = self.k.min(most).saturating_mul(4).saturating_add(STEPS);
+            let room = self.k.saturating_mul(4).min(most).saturating_add(STEPS);
             let missing = room.saturating_sub(self.keys.len());
             self.keys
                 .try_reserve(missing)

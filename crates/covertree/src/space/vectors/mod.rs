@@ -132,8 +132,8 @@ impl<T: Scalar> Space for Vectors<T> {
             Norm::L1 => limit.wide() + apart,
             Norm::L2 => (limit.wide().sqrt() + apart.sqrt()).powi(2),
         };
-        // A square may have vanished that its root had not.
-        let least = T::narrow(f64::MIN_POSITIVE.max(T::TINY));
+        // Where squares vanish, nothing is carried.
+        let least = T::narrow(T::TINY);
         let carried = T::narrow(sum * slack).above();
         if carried > least { carried } else { T::INFINITY }
     }
