@@ -42,7 +42,7 @@ use error::{expect_finite, expect_len};
 use field::{Field, MAX_DIM};
 use order::Order;
 use pivots::Block;
-use search::{GROUP, Out, Scratch};
+use search::{Out, Scratch, group_of};
 use simd_kernels::Kernels;
 
 /// Points in a block, at most.
@@ -410,11 +410,12 @@ impl ResidualIndex {
         sorted.sort_by_cached_key(|&query| (key(query), query));
         let mut found = Neighborhoods::new();
         found.reset(n, k)?;
+        let group = group_of(n);
         let groups: Vec<_> = sorted
-            .chunks(GROUP)
-            .zip(found.ids.chunks_mut(GROUP * k))
-            .zip(found.distances.chunks_mut(GROUP * k))
-            .zip(found.certificates.chunks_mut(GROUP))
+            .chunks(group)
+            .zip(found.ids.chunks_mut(group * k))
+            .zip(found.distances.chunks_mut(group * k))
+            .zip(found.certificates.chunks_mut(group))
             .collect();
         parallel::try_map(
             groups,

@@ -17,8 +17,13 @@ use super::field::{Feature, MAX_DIM, Queries, TileScratch};
 use super::pivots::QueryBounds;
 use super::table::Certificate;
 
-/// Queries in a group: a block's pivots stream past all of them from the second-level cache.
-pub(super) const GROUP: usize = 96;
+/// Most queries in a group: a block's pivots stream past all of them from the second-level cache.
+const GROUP: usize = 192;
+
+/// Queries in a group, for that many in all; it does not depend on threads, so that certificates do not either.
+pub(super) fn group_of(queries: usize) -> usize {
+    (queries / 2).next_multiple_of(TILE).clamp(TILE, GROUP)
+}
 
 /// Queries that the panel kernels take together (12 on AVX-512); what is left over costs as much one by one, so
 /// rows are padded to whole tiles. A multiple of what other tiers take.
@@ -39,7 +44,9 @@ pub enum Pruning {
 const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
 /// What measuring a picked member costs, in members of a tile.
-const PICKED_COST: usize = 5;
+const PICKED_COST: usize = 6;
+/// The same, in members of a tile that few queries share.
+const PICKED_COST_ALONE: usize = 2;
 
 /// Buffers of a search, reused from group to group. Grow to what the largest group needed.
 #[derive(Debug, Default)]
@@ -373,13 +380,18 @@ impl ResidualIndex {
             }
         }
         // Where bounds say little, a tile measures all members in less time than it takes to pick them.
+        let picked = |scratch: &Scratch, at: usize| {
+            scratch.states[scratch.active[at]].candidates.len() - scratch.before[at]
+        };
+        let many =
+            (0..scratch.active.len()).filter(|&at| picked(scratch, at) * PICKED_COST > range.len).count();
+        let cost = if many >= TILE { PICKED_COST } else { PICKED_COST_ALONE };
         let mut heavy = 0;
         for at in 0..scratch.active.len() {
-            let (i, before) = (scratch.active[at], scratch.before[at]);
-            let state = &mut scratch.states[i];
-            if (state.candidates.len() - before) * PICKED_COST > range.len {
-                state.candidates.truncate(before);
-                state.uppers.truncate(before);
+            if picked(scratch, at) * cost > range.len {
+                let (i, before) = (scratch.active[at], scratch.before[at]);
+                scratch.states[i].candidates.truncate(before);
+                scratch.states[i].uppers.truncate(before);
                 scratch.active[heavy] = i;
                 heavy += 1;
             }
