@@ -2,7 +2,12 @@
 //!
 //! `cargo run --release -p hnsw --example churn -- BASE.bvecs QUERY.bvecs ROWS SECONDS`: the base is to hold at least
 //! twice as many rows, the second half of which comes while the first goes.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program to be read off the screen")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a program to be read off the screen"
+)]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,6 +1,6 @@
 //! Random changes to an index and to a plain map: with as many candidates as rows the answers are the same, and
 //! nothing that was refused shows.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 

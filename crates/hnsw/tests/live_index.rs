@@ -327,6 +327,7 @@ fn a_frozen_copy_answers_alike() {
     }
 }
 
+#[cfg(feature = "rayon")]
 #[test]
 fn the_number_of_threads_changes_no_answer() {
     let (data, queries) = (generated(1000, 13, 0.0), generated(30, 14, 0.0));
