@@ -7,6 +7,7 @@
 //! | `params` | one `[u64; 32]` | everything that is one number; see [`Record`] |
 //! | `intake.offset` | `f32` | what is subtracted from every dimension before rounding |
 //! | `coder.offset` | `f32` | the value of code 0, per coded dimension, or the mean that signs are about |
+//! | `coder.factor` | `f32` | codes per unit, per coded dimension |
 //! | `coder.dims` | `u32` | the input dimension of every coded one, where nothing is rotated |
 //! | `coder.panels` | `i8` | the rotation, 16 directions a panel, where there is one |
 //! | `scan.panels` | `i8` | the integer rows of a small set, 16 a panel |
@@ -50,6 +51,7 @@ const IN_MEMORY: &str = "(memory)";
 const PARAMS: &str = "params";
 const INTAKE_OFFSET: &str = "intake.offset";
 const CODER_OFFSET: &str = "coder.offset";
+const CODER_FACTOR: &str = "coder.factor";
 const CODER_DIMS: &str = "coder.dims";
 const CODER_PANELS: &str = "coder.panels";
 const SCAN_PANELS: &str = "scan.panels";
@@ -161,7 +163,6 @@ struct Record {
     wide: usize,
     /// Coded dimensions.
     coded: usize,
-    inverse_step: f32,
     loss: f64,
 }
 
@@ -194,7 +195,6 @@ impl Record {
             lines: coder.map_or(0, |coder| coder.lines),
             wide: coder.map_or(0, |coder| coder.wide),
             coded: coder.map_or(0, |coder| coder.offsets.len()),
-            inverse_step: coder.map_or(0.0, |coder| coder.inverse_step),
             loss: coder.map_or(0.0, |coder| coder.loss),
         }
     }
@@ -218,7 +218,6 @@ impl Record {
             self.lines as u64,
             self.wide as u64,
             self.coded as u64,
-            u64::from(self.inverse_step.to_bits()),
             self.loss.to_bits(),
         ];
         let mut words = [0; Self::WORDS];
@@ -252,7 +251,6 @@ impl Record {
             lines: size(next(), 0, 16, "the lines of a code are out of range")?,
             wide: size(next(), 0, 16 * LINE, "the wide dimensions are out of range")?,
             coded: size(next(), 0, 32 * LINE, "the coded dimensions are out of range")?,
-            inverse_step: finite(f64::from(f32_of(next())?))? as f32,
             loss: finite(f64::from_bits(next()))?,
         };
         if words.any(|word| word != 0) {
@@ -271,7 +269,6 @@ impl Record {
                 && record.wide.is_multiple_of(4)
                 && record.wide <= bytes
                 && coded.contains(&record.coded)
-                && record.inverse_step > 0.0
         } else {
             (record.lines, record.wide, record.coded) == (0, 0, 0)
         };
@@ -319,11 +316,13 @@ impl<T: Element> Hnsw<T> {
             Coding::Mixed(coder) => &coder.offsets,
             Coding::Signs { means } => means,
         };
+        let factors = mixed(self).map_or(&[][..], |coder| &coder.factors);
         let scan = self.scan.as_ref();
         let writer = Writer::new(KIND, LAYOUT)
             .section(PARAMS, Placement::Plain, &params)
             .section(INTAKE_OFFSET, Placement::Plain, &self.intake.offset)
             .section(CODER_OFFSET, Placement::Plain, offsets)
+            .section(CODER_FACTOR, Placement::Plain, factors)
             .section(CODER_DIMS, Placement::Plain, dims)
             .section(CODER_PANELS, Placement::Plain, panels)
             .section(SCAN_PANELS, Placement::Hot, scan.map_or(&[][..], |scan| &scan.panels))
@@ -482,6 +481,10 @@ fn intake(file: &Container, record: &Record) -> Result<Intake, Error> {
 fn coding(file: &Container, record: &Record, row_dim: usize) -> Result<Coding, Error> {
     let means = record.coding == SIGNS;
     let offsets = floats(file, CODER_OFFSET, if means { row_dim } else { record.coded })?;
+    let factors = floats(file, CODER_FACTOR, record.coded)?;
+    if factors.iter().any(|&factor| factor <= 0.0) {
+        return Err(damaged(CODER_FACTOR, "a factor is not positive"));
+    }
     let dims = file.section::<u32>(CODER_DIMS)?;
     let panels = file.section::<i8>(CODER_PANELS)?;
     let of_dimensions = record.coding == OF_DIMENSIONS;
@@ -523,7 +526,7 @@ fn coding(file: &Container, record: &Record, row_dim: usize) -> Result<Coding, E
         lines: record.lines,
         wide: record.wide,
         offsets,
-        inverse_step: record.inverse_step,
+        factors,
         loss: record.loss,
     }))
 }

@@ -224,18 +224,25 @@ fn jacobi(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 impl Rotation {
-    /// Rounds directions (as rows, orthonormal) to bytes; also returns their common scale.
-    pub(crate) fn new(directions: &[f64], dim: usize) -> Result<(Self, f64), Error> {
-        let largest = directions.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
-        let scale = if largest > 0.0 { 127.0 / largest } else { 1.0 };
+    /// Rounds directions (as rows, orthonormal) to bytes, each on a scale of its own; also returns their lengths.
+    pub(crate) fn new(directions: &[f64], dim: usize) -> Result<(Self, Vec<f64>), Error> {
         let mut rounded = AlignedVec::<i8>::with_capacity(directions.len())?;
-        for x in directions {
-            rounded.push((x * scale).round() as i8)?;
+        let mut lengths = Vec::with_capacity(directions.len() / dim);
+        for direction in directions.chunks_exact(dim) {
+            let largest = direction.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+            let scale = if largest > 0.0 { 127.0 / largest } else { 1.0 };
+            let mut squares = 0.0;
+            for x in direction {
+                let x = (x * scale).round();
+                squares += x * x;
+                rounded.push(x as i8)?;
+            }
+            lengths.push(if squares > 0.0 { f64::sqrt(squares) } else { 1.0 });
         }
         let mut packed = Interleaved::<i8, 16, 4>::new();
         packed.pack(Rows::new(&rounded, dim)?)?;
         let panels = Storage::from(AlignedVec::from_slice(packed.as_slice())?);
-        Ok((Self { panels, dim, directions: directions.len() / dim }, scale))
+        Ok((Self { panels, dim, directions: directions.len() / dim }, lengths))
     }
 
     /// Places that [`apply`](Self::apply) writes per row.

@@ -358,16 +358,17 @@ fn numbers_that_are_none_are_refused() {
         for sample in 0..8 {
             refused(sample, "params", |forgery| forgery.set_param(9, u64::from(value.to_bits())));
         }
-        refused(0, "params", |forgery| forgery.set_param(16, u64::from(value.to_bits())));
-        for word in [10, 11, 17] {
+        refused(0, "coder.factor", |forgery| forgery.set_u32("coder.factor", 2, value.to_bits()));
+        for word in [10, 11, 16] {
             refused(0, "params", |forgery| forgery.set_param(word, f64::from(value).to_bits()));
         }
     }
+    refused(0, "coder.factor", |forgery| forgery.set_u32("coder.factor", 0, 0f32.to_bits()));
     refused(2, "coder.dims", |forgery| forgery.set_u32("coder.dims", 4, 21));
 }
 
 /// Words of the parameters, by what they hold.
-const KNOWN: std::ops::Range<usize> = 0..18;
+const KNOWN: std::ops::Range<usize> = 0..17;
 
 #[test]
 fn parameters_that_contradict_the_file_are_refused() {

@@ -290,6 +290,7 @@ fn copy(coding: &Coding) -> Result<Coding, Error> {
                 }),
             },
             offsets: coder.offsets.clone(),
+            factors: coder.factors.clone(),
             ..*coder
         }),
     })
