@@ -95,7 +95,7 @@ pub(crate) fn build<T: Element>(
     let seeds = draw(integers.len(), params.seeds);
     let graph = graph(points, &seeds, params, &mut stages)?;
     stages.begin("encoding")?;
-    let coding = storage::choose(points, &graph, &seeds, &intake, params)?;
+    let coding = storage::choose(points, &graph, &seeds, (&intake, vectors.dim() * size_of::<T>()), params)?;
     // The vector that each row stands for: `order` counts groups.
     let first_of = |&group: &u32| groups.first.get(group as usize).copied().unwrap_or(0);
     let sources: Vec<u32> = order.iter().map(first_of).collect();
