@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use ::hnsw::{BuildParams, Hnsw, Metric as GraphMetric, Quality, SearchParams, Storage};
+use ::hnsw::{
+    BatchSearcher, BuildParams, Hnsw, Metric as GraphMetric, NO_NEIGHBOR, Quality, SearchParams, Storage,
+};
 use simd_kernels::{Element, Rows, bf16, f16};
 
 use crate::dataset::{Dataset, Metric};
@@ -205,6 +207,8 @@ impl<T: Searched> Index for GraphIndex<T> {
             index: &self.index,
             queries: matrix.rows().map_err(|error| EngineError::Graph(error.to_string()))?,
             searcher: ::hnsw::Searcher::new().map_err(refused)?,
+            scratch: BatchSearcher::new(),
+            answers: Vec::new(),
             params: SearchParams::new(k, ef),
             root: self.index.metric() == GraphMetric::L2,
             searched: 0,
@@ -216,10 +220,18 @@ struct Ready<'a, T: Element> {
     index: &'a Hnsw<T>,
     queries: Rows<'a, T>,
     searcher: ::hnsw::Searcher<T>,
+    scratch: BatchSearcher<T>,
+    answers: Vec<::hnsw::Neighbor>,
     params: SearchParams,
     /// Whether distances are squared.
     root: bool,
     searched: u64,
+}
+
+/// A result as the harness has them: of squared distances the root.
+fn told(found: ::hnsw::Neighbor, root: bool) -> Neighbor {
+    let distance = if root { found.distance.sqrt() } else { found.distance };
+    Neighbor { id: found.id, distance: f64::from(distance) }
 }
 
 impl<T: Element> Ready<'_, T> {
@@ -228,9 +240,13 @@ impl<T: Element> Ready<'_, T> {
         let vector = self.queries.row(query).ok_or(EngineError::NoPoint { point: query, points: queries })?;
         let found = self.index.search(&mut self.searcher, vector, &self.params).map_err(refused)?;
         self.searched += 1;
-        let distance = |x: f32| f64::from(if self.root { x.sqrt() } else { x });
-        out.extend(found.iter().map(|found| Neighbor { id: found.id, distance: distance(found.distance) }));
+        let root = self.root;
+        out.extend(found.iter().map(|&found| told(found, root)));
         Ok(())
+    }
+
+    fn told(&self, found: ::hnsw::Neighbor) -> Neighbor {
+        told(found, self.root)
     }
 }
 
@@ -241,8 +257,13 @@ impl<T: Element> Searcher for Ready<'_, T> {
     }
 
     fn batch(&mut self, out: &mut Vec<Neighbor>) -> Result<(), EngineError> {
+        self.answers.resize(self.queries.len() * self.params.k, NO_NEIGHBOR);
+        self.index
+            .search_batch(&self.scratch, self.queries, &self.params, &mut self.answers)
+            .map_err(refused)?;
         out.clear();
-        (0..self.queries.len()).try_for_each(|query| self.append(query, out))
+        out.extend(self.answers.iter().map(|&found| self.told(found)));
+        Ok(())
     }
 
     fn distances_per_query(&self) -> Option<f64> {
