@@ -30,7 +30,7 @@
 //! ```
 //! use layouts::published::Writer;
 //!
-//! let mut writer = Writer::new(vec![1, 2, 3])?;
+//! let mut writer = Writer::<Vec<u32>>::new(vec![1, 2, 3])?;
 //! let published = writer.published(); // hand clones of this to whoever reads
 //! let mut reader = published.reader()?;
 //!
