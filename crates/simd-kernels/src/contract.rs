@@ -262,8 +262,8 @@ const CODES_MIXED: &[Body] = &[
     body(Tier::Avx2, 8.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
     body(Tier::Avx512, 10.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
     body(Tier::Avx512Icl, 10.0, &[need(&["vpdpbusd"], 512), need(&["vpsllvd"], 512)]),
-    body(Tier::Neon, 1.5, &[need(&["smull", "smlal"], 128), need(&["mls"], 128)]),
-    body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128), need(&["mls"], 128)]),
+    body(Tier::Neon, 1.5, &[need(&["smull", "smlal"], 128), need(&["mls", "mla"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128), need(&["mls", "mla"], 128)]),
 ];
 
 const SINGLE: &[Body] = &[

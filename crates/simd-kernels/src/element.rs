@@ -54,15 +54,12 @@ pub trait Distance:
 macro_rules! distance {
     ($($type:ty),+) => {$(
         impl Distance for $type {
-            #[inline]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
-            #[inline]
             fn from_f64(value: f64) -> Self {
                 value as $type
             }
-            #[inline]
             fn to_f32(self) -> f32 {
                 self as f32
             }
@@ -85,7 +82,6 @@ macro_rules! element {
                 let to: fn($type) -> f64 = $to;
                 to(self)
             }
-            #[inline]
             fn from_f64(value: f64) -> Self {
                 let from: fn(f64) -> $type = $from;
                 from(value)
