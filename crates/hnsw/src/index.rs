@@ -21,8 +21,8 @@ use crate::view::View;
 /// A graph index over vectors of `T`: `f32`, `f16`, `bf16`, `u8` or `i8`, or bits as `u8` under
 /// [`Metric::Hamming`].
 ///
-/// Ids are the places of vectors in what the index was built from. An index does not change; see the crate
-/// documentation for one that does.
+/// Ids are the places of vectors in what the index was built from. An index does not change;
+/// [`LiveHnsw`](crate::LiveHnsw) does.
 ///
 /// ```
 /// use hnsw::{BuildParams, Hnsw, Metric, SearchParams, Searcher};

@@ -47,6 +47,18 @@
 //!
 //! A vector costs, beside itself, `4 · degree` bytes of graph, 64 bytes a line of code, and 4 for its id.
 //!
+//! # What else it does
+//!
+//! | for | call |
+//! |---|---|
+//! | many queries at once | [`Hnsw::search_batch`], several searches side by side on each thread |
+//! | only some ids | [`Hnsw::search_filtered`] with an [`IdSet`] or a closure; never fewer than there are |
+//! | everything within a radius, or the nearest within one | [`Hnsw::search_range`], [`Hnsw::search_within`] |
+//! | one more, and one more | [`Hnsw::iter`] |
+//! | a recall instead of `ef_search` | [`Hnsw::calibrate`], then [`SearchParams::recall`] |
+//! | files, searched where they lie | [`Hnsw::save`], [`Hnsw::open`], [`describe`] |
+//! | vectors that come and go while others search | [`LiveHnsw`]; searches by key only, without the filters and ranges above |
+//!
 //! # Distances
 //!
 //! Smaller is nearer: squared Euclidean distance, minus the inner product, one minus the cosine, or differing bits.
