@@ -121,7 +121,7 @@ pub use search::Searcher;
 pub mod pieces {
     pub use crate::intake::{Intake, check_row, nearest, norm_squared};
     pub use crate::metric::{Exact, Query, sortable};
-    pub use crate::parallel::{PerThread, blocks, chunks};
+    pub use crate::parallel::{PerThread, blocks, chunks, threads};
     pub use crate::rotation::{Moments, Rotation, principal};
 }
 

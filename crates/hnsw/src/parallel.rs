@@ -66,3 +66,15 @@ impl<T, F: Fn() -> T> PerThread<T, F> {
         result
     }
 }
+
+/// Threads that work is shared between.
+pub fn threads() -> usize {
+    #[cfg(feature = "rayon")]
+    {
+        rayon::current_num_threads().max(1)
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        1
+    }
+}
