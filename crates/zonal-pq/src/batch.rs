@@ -168,7 +168,7 @@ fn block<T: Element, P: Postings<T>>(
         work.visits.sort_unstable();
         for visits in work.visits.chunk_by(|a, b| a.zone == b.zone) {
             let Some(&Visit { zone, .. }) = visits.first() else { continue };
-            let posting = parts.postings.posting(zone);
+            let posting = parts.postings.scanned(zone);
             let rows = posting.factors.len();
             for visits in visits.chunks(TOGETHER) {
                 work.gathered.clear();

@@ -5,34 +5,44 @@ use std::ops::Range;
 use layouts::{AlignedVec, Storage};
 use simd_kernels::{Element, PANEL_ROWS};
 
-/// The rows of one zone, borrowed.
+use crate::zones::NONE;
+
+/// What a scan reads of a zone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Posting<'a, T> {
+pub(crate) struct Scanned<'a> {
     /// Rows.
     pub(crate) len: usize,
     /// Codes in whole panels.
     pub(crate) codes: &'a [u8],
     /// What the estimate of each row adds; infinite in the places of padding, which so are never near.
     pub(crate) factors: &'a [f32],
-    pub(crate) ids: &'a [u32],
-    /// Integer rows, if they are kept.
-    pub(crate) bytes: &'a [i8],
-    /// The vectors, if they are kept.
-    pub(crate) vectors: &'a [T],
-    /// Per row: under cosine the inverse length, under inner product |x|² in the unit of integer rows, else empty.
-    pub(crate) norms: &'a [f32],
-    /// Rows that live in another zone and are here a second time: that zone, or `NONE`. Empty if there is none.
-    pub(crate) homes: &'a [u32],
 }
 
 /// Where postings come from: memory, a file, or a snapshot of an index that changes.
+///
+/// Zones are below [`zones`](Self::zones) and rows below the length of theirs; for others there are empty slices and
+/// zeros.
 pub(crate) trait Postings<T>: Sync {
     /// Zones.
     fn zones(&self) -> usize;
     /// Rows in all zones, second places included.
     fn rows(&self) -> usize;
-    /// The posting of a zone below [`zones`](Self::zones); empty for others.
-    fn posting(&self, zone: u32) -> Posting<'_, T>;
+    /// What a scan of a zone reads.
+    fn scanned(&self, zone: u32) -> Scanned<'_>;
+    /// The ids of a zone's rows.
+    fn ids(&self, zone: u32) -> &[u32];
+    /// Whether integer rows are kept.
+    fn has_bytes(&self) -> bool;
+    /// An integer row.
+    fn bytes(&self, zone: u32, row: usize) -> &[i8];
+    /// A vector.
+    fn vector(&self, zone: u32, row: usize) -> &[T];
+    /// Under cosine the inverse length of a vector, under inner product |x|² in the unit of integer rows.
+    fn norm(&self, zone: u32, row: usize) -> f32;
+    /// Whether rows can be in two zones.
+    fn has_homes(&self) -> bool;
+    /// The zone that a row lives in, if it is here a second time, else [`NONE`](crate::zones::NONE).
+    fn home(&self, zone: u32, row: usize) -> u32;
 }
 
 /// All postings one after another, zone by zone.
@@ -62,6 +72,12 @@ impl<T> Frozen<T> {
         at(zone as usize)..at(zone as usize + 1)
     }
 
+    /// The place of a row among all.
+    #[inline]
+    fn place(&self, zone: u32, row: usize) -> usize {
+        self.starts.get(zone as usize).map_or(usize::MAX / 2, |&start| start as usize + row)
+    }
+
     /// Bytes of everything.
     pub(crate) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.starts)
@@ -86,25 +102,56 @@ impl<T: Element> Postings<T> for Frozen<T> {
     }
 
     #[inline]
-    fn posting(&self, zone: u32) -> Posting<'_, T> {
-        let rows = Self::range(&self.starts, zone);
+    fn scanned(&self, zone: u32) -> Scanned<'_> {
         let panels = Self::range(&self.panels, zone);
-        Posting {
-            len: rows.len(),
+        Scanned {
+            len: Self::range(&self.starts, zone).len(),
             codes: of(&self.codes, &panels, self.panel_bytes),
             factors: of(&self.factors, &panels, PANEL_ROWS),
-            ids: of(&self.ids, &rows, 1),
-            bytes: of(&self.bytes, &rows, self.row_dim),
-            vectors: of(&self.vectors, &rows, self.dim),
-            norms: of(&self.norms, &rows, 1),
-            homes: of(&self.homes, &rows, 1),
         }
+    }
+
+    #[inline]
+    fn ids(&self, zone: u32) -> &[u32] {
+        of(&self.ids, &Self::range(&self.starts, zone), 1)
+    }
+
+    #[inline]
+    fn has_bytes(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    #[inline]
+    fn bytes(&self, zone: u32, row: usize) -> &[i8] {
+        let at = self.place(zone, row);
+        of(&self.bytes, &(at..at + 1), self.row_dim)
+    }
+
+    #[inline]
+    fn vector(&self, zone: u32, row: usize) -> &[T] {
+        let at = self.place(zone, row);
+        of(&self.vectors, &(at..at + 1), self.dim)
+    }
+
+    #[inline]
+    fn norm(&self, zone: u32, row: usize) -> f32 {
+        self.norms.get(self.place(zone, row)).copied().unwrap_or(0.0)
+    }
+
+    #[inline]
+    fn has_homes(&self) -> bool {
+        !self.homes.is_empty()
+    }
+
+    #[inline]
+    fn home(&self, zone: u32, row: usize) -> u32 {
+        self.homes.get(self.place(zone, row)).copied().unwrap_or(NONE)
     }
 }
 
 /// `width` elements for each of `range`; nothing of an empty slice.
 fn of<'a, U>(all: &'a [U], range: &Range<usize>, width: usize) -> &'a [U] {
-    all.get(range.start * width..range.end * width).unwrap_or_default()
+    all.get(range.start.saturating_mul(width)..range.end.saturating_mul(width)).unwrap_or_default()
 }
 
 /// Storage of something that is not kept.

@@ -7,7 +7,7 @@ use simd_kernels::{Element, Kernels, Measure, Rows, prefetch_slice};
 
 use crate::Error;
 use crate::candidates::Candidate;
-use crate::posting::{Posting, Postings};
+use crate::posting::Postings;
 use crate::route::Probe;
 use crate::zones::NONE;
 
@@ -34,12 +34,6 @@ pub(crate) struct Refiner {
     pub(crate) results: TopK<f32>,
 }
 
-/// Row `row` of a posting's `all`.
-#[inline]
-fn at<U>(all: &[U], row: usize, width: usize) -> &[U] {
-    all.get(row * width..(row + 1) * width).unwrap_or_default()
-}
-
 impl Refiner {
     pub(crate) fn new() -> Result<Self, Error> {
         Ok(Self { visited: VisitedSet::new(0)?, measured: Vec::new(), results: TopK::new(1)? })
@@ -60,31 +54,22 @@ impl Refiner {
     ) -> Result<(), Error> {
         self.results.reset(k.max(1))?;
         let zone = |candidate: Candidate| probes.get(candidate.probe()).map_or(NONE, |probe| probe.zone);
-        let mut twice = false;
         self.measured.clear();
-        for &candidate in candidates.iter() {
-            self.measured.push((0.0, candidate));
-            twice |= !postings.posting(zone(candidate)).homes.is_empty();
-        }
-        if twice {
+        self.measured.extend(candidates.iter().map(|&candidate| (0.0, candidate)));
+        if postings.has_homes() {
             self.visited.reset(postings.zones())?;
             for probe in probes {
                 self.visited.insert(probe.zone);
             }
             let visited = &self.visited;
             self.measured.retain(|&(_, candidate)| {
-                let home = postings.posting(zone(candidate)).homes.get(candidate.row()).copied();
-                home.is_none_or(|home| home == NONE || !visited.contains(home))
+                let home = postings.home(zone(candidate), candidate.row());
+                home == NONE || !visited.contains(home)
             });
         }
-        let dim = asked.vector.len();
-        let row_dim = asked.integers.len();
-        let by_bytes =
-            self.measured.first().is_some_and(|&(_, first)| !postings.posting(zone(first)).bytes.is_empty());
-        if by_bytes {
+        if postings.has_bytes() {
             let fetch = |candidate: Candidate| {
-                let posting = postings.posting(zone(candidate));
-                prefetch_slice(at(posting.bytes, candidate.row(), row_dim), FETCHED);
+                prefetch_slice(postings.bytes(zone(candidate), candidate.row()), FETCHED);
             };
             self.measured.iter().take(AHEAD).for_each(|&(_, candidate)| fetch(candidate));
             let l2 = kernels.forms::<i8>(Measure::L2Squared);
@@ -93,12 +78,9 @@ impl Refiner {
                     fetch(next);
                 }
                 let Some((key, candidate)) = self.measured.get_mut(index) else { break };
-                let posting = postings.posting(zone(*candidate));
-                let distance = l2.pair(asked.integers, at(posting.bytes, candidate.row(), row_dim))?;
-                let shift = match metric {
-                    Metric::InnerProduct => posting.norms.get(candidate.row()).copied().unwrap_or(0.0),
-                    _ => 0.0,
-                };
+                let (zone, row) = (zone(*candidate), candidate.row());
+                let distance = l2.pair(asked.integers, postings.bytes(zone, row))?;
+                let shift = if metric == Metric::InnerProduct { postings.norm(zone, row) } else { 0.0 };
                 *key = distance as f32 - shift;
             }
             let wanted = k + k / 2 + 6;
@@ -110,33 +92,28 @@ impl Refiner {
         }
         let query = Query { vector: asked.vector, inverse_norm: asked.inverse_norm };
         let fetch = |candidate: Candidate| {
-            let posting = postings.posting(zone(candidate));
-            prefetch_slice(at(posting.vectors, candidate.row(), dim), FETCHED);
+            let (zone, row) = (zone(candidate), candidate.row());
+            prefetch_slice(postings.vector(zone, row), FETCHED);
+            prefetch_slice(postings.ids(zone).get(row..).unwrap_or_default(), 4);
         };
         self.measured.iter().take(AHEAD).for_each(|&(_, candidate)| fetch(candidate));
         for (index, &(_, candidate)) in self.measured.iter().enumerate() {
             if let Some(&(_, next)) = self.measured.get(index + AHEAD) {
                 fetch(next);
             }
-            let posting = postings.posting(zone(candidate));
-            let distance = exact(&posting, metric, dim, kernels)?.distance(&query, candidate.row() as u32)?;
+            let (zone, row) = (zone(candidate), candidate.row());
+            let vector = Rows::new(postings.vector(zone, row), asked.vector.len())?;
+            let norm = if metric == Metric::Cosine { [postings.norm(zone, row)] } else { [0.0] };
+            let exact = Exact { metric, rows: vector, inverse_norms: &norm, kernels };
+            let distance = exact.distance(&query, 0)?;
+            // An id is looked up only for what can count.
             if distance <= radius
-                && let Some(&id) = posting.ids.get(candidate.row())
+                && distance <= self.results.threshold()
+                && let Some(&id) = postings.ids(zone).get(row)
             {
                 self.results.push(Neighbor::new(id, distance));
             }
         }
         Ok(())
     }
-}
-
-/// The vectors of a posting, to be measured.
-fn exact<'a, T: Element>(
-    posting: &Posting<'a, T>,
-    metric: Metric,
-    dim: usize,
-    kernels: &'static Kernels,
-) -> Result<Exact<'a, T>, Error> {
-    let inverse_norms = if metric == Metric::Cosine { posting.norms } else { &[] };
-    Ok(Exact { metric, rows: Rows::new(posting.vectors, dim)?, inverse_norms, kernels })
 }

@@ -1,7 +1,7 @@
 //! A query from end to end: round it, find its zones, scan their codes, measure the best.
 
 use layouts::Neighbor;
-use simd_kernels::{Element, Kernels, PANEL_ROWS};
+use simd_kernels::{Element, Kernels, PANEL_ROWS, prefetch_slice};
 
 use crate::Error;
 use crate::candidates::{Candidates, Estimates};
@@ -11,6 +11,9 @@ use crate::posting::Postings;
 use crate::refine::{Asked, Refiner};
 use crate::route::{Probe, RouteScratch, Router};
 use crate::space::Space;
+
+/// Most bytes of the next zone that are asked for while one is scanned.
+const FETCHED: usize = 16 << 10;
 
 /// Memory of one search at a time: made once per thread, used for any number of queries and indexes.
 #[derive(Debug)]
@@ -156,7 +159,12 @@ fn scan<T: Element, P: Postings<T>>(parts: &Parts<'_, P>, searcher: &mut Searche
     let query = &searcher.asked.code;
     let (slope, bias) = (query.slope(), query.bias());
     for (index, probe) in searcher.probes.iter().enumerate() {
-        let posting = parts.postings.posting(probe.zone);
+        let posting = parts.postings.scanned(probe.zone);
+        if let Some(next) = searcher.probes.get(index + 1) {
+            let next = parts.postings.scanned(next.zone);
+            prefetch_slice(next.codes, FETCHED);
+            prefetch_slice(next.factors, FETCHED);
+        }
         let places = posting.factors.len();
         debug_assert!(places.is_multiple_of(PANEL_ROWS));
         if searcher.estimates.sums.len() < places {
