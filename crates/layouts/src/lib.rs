@@ -104,6 +104,7 @@ const _: () = {
     shareable::<published::Pinned<'_, Blocks<u32>>>();
     shareable::<Error>();
     shareable::<container::Container>();
+    shareable::<container::FileReader>();
     shareable::<container::ContainerError>();
     shareable::<container::Section<u64>>();
     shareable::<container::Writer<'_>>();

@@ -103,18 +103,14 @@ pub(crate) fn build<T: Element>(
     };
     let bytes = refine == Refine::Bytes && !space.is_lossless::<T>();
     let postings = fill(vectors, integers, &entries, centroids, (&space, &code), bytes, kernels)?;
-    let mut shifts = AlignedVec::new();
-    if metric == Metric::InnerProduct {
-        for centroid in centroids.iter() {
-            shifts.push(space.shift_of(centroid))?;
-        }
-    }
-    let router = Router::new(centroids, shifts, params.graph_from)?;
-    Ok(ZonalPq { kernels, space, router, code, postings, rows: vectors.len() })
+    let router = Router::new(centroids, space.shifts(centroids)?, params.graph_from)?;
+    let (rows, params) = (vectors.len(), params.clone());
+    Ok(ZonalPq { kernels, space, router, code, postings, rows, params, file: None })
 }
 
-/// Entries sorted by zone and row, zones without rows left out, and zones with too many cut in several that have
-/// the same centroid.
+/// Entries sorted by zone, zones without rows left out, and zones with too many cut in several that have the same
+/// centroid. In a zone those come first that live there, the nearest to the centroid before others, so that where
+/// only a part of it is read it is the best part.
 fn settle(first: &[(u32, i32)], second: &[u32], centroids: &[i8], dim: usize) -> (Vec<Entry>, Vec<i8>) {
     let mut entries: Vec<Entry> = first
         .iter()
@@ -126,29 +122,32 @@ fn settle(first: &[(u32, i32)], second: &[u32], centroids: &[i8], dim: usize) ->
             entries.push(Entry { zone, row: row as u32, home });
         }
     }
-    entries.sort_unstable_by_key(|entry| (entry.zone, entry.row));
-    // Where each zone went: homes are renamed afterwards.
-    let zones = centroids.len() / dim.max(1);
-    let mut renamed = vec![NONE; zones];
+    entries.sort_unstable_by_key(|entry| {
+        let distance = first.get(entry.row as usize).map_or(0, |&(_, distance)| distance);
+        let visiting = entry.home != NONE;
+        (entry.zone, visiting, if visiting { 0 } else { distance }, entry.row)
+    });
+    // Where each row went: homes are renamed afterwards.
+    let mut renamed = vec![NONE; if second.is_empty() { 0 } else { first.len() }];
     let mut kept = Vec::new();
     let (mut zone, mut next, mut size) = (NONE, 0u32, 0usize);
     for entry in &mut entries {
         if entry.zone != zone || size == CAP {
             let old = entry.zone as usize;
-            if entry.zone != zone
-                && let Some(renamed) = renamed.get_mut(old)
-            {
-                *renamed = next;
-            }
             kept.extend_from_slice(centroids.get(old * dim..(old + 1) * dim).unwrap_or_default());
             (zone, size, next) = (entry.zone, 0, next + 1);
         }
         size += 1;
         entry.zone = next - 1;
+        if entry.home == NONE
+            && let Some(renamed) = renamed.get_mut(entry.row as usize)
+        {
+            *renamed = entry.zone;
+        }
     }
     for entry in &mut entries {
         if entry.home != NONE {
-            entry.home = renamed.get(entry.home as usize).copied().unwrap_or(NONE);
+            entry.home = renamed.get(entry.row as usize).copied().unwrap_or(NONE);
         }
     }
     (entries, kept)

@@ -2,6 +2,7 @@
 
 use hnsw::{Metric, Progress};
 use layouts::Neighbor;
+use layouts::container::Container;
 use simd_kernels::{Element, Kernels, Rows};
 
 use crate::batch::{BatchSearcher, batch};
@@ -24,6 +25,10 @@ pub struct ZonalPq<T: Element> {
     pub(crate) postings: Frozen<T>,
     /// Vectors, second places not counted.
     pub(crate) rows: usize,
+    /// What it was built with.
+    pub(crate) params: BuildParams,
+    /// The file that it lies in, if it was opened.
+    pub(crate) file: Option<Container>,
 }
 
 impl<T: Element> ZonalPq<T> {
@@ -100,6 +105,11 @@ impl<T: Element> ZonalPq<T> {
     /// How vectors are compared.
     pub fn metric(&self) -> Metric {
         self.space.metric
+    }
+
+    /// The parameters that the index was built with, kept in its file too.
+    pub fn params(&self) -> &BuildParams {
+        &self.params
     }
 
     /// Rows of each zone, second places included.

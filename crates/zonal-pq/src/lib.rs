@@ -5,7 +5,9 @@ mod batch;
 mod build;
 mod candidates;
 mod code;
+mod disk;
 mod error;
+mod file;
 mod head;
 mod index;
 mod params;
@@ -18,7 +20,9 @@ mod space;
 mod zones;
 
 pub use batch::{BatchSearcher, NO_NEIGHBOR};
+pub use disk::{DiskBatchSearcher, DiskIndex, DiskSearcher, Reads};
 pub use error::Error;
+pub use file::{Description, describe};
 pub use hnsw::{Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
@@ -30,5 +34,7 @@ const _: () = {
     const fn shareable<T: Send + Sync>() {}
     shareable::<ZonalPq<f32>>();
     shareable::<Searcher>();
+    shareable::<DiskIndex<f32>>();
+    shareable::<DiskSearcher>();
     shareable::<Error>();
 };

@@ -39,6 +39,10 @@ pub(crate) trait Postings<T>: Sync {
     fn vector(&self, zone: u32, row: usize) -> &[T];
     /// Under cosine the inverse length of a vector, under inner product |x|² in the unit of integer rows.
     fn norm(&self, zone: u32, row: usize) -> f32;
+    /// Called with rows before their integers, vectors and norms are asked for, so that they can be brought from
+    /// where they lie all at once.
+    #[inline]
+    fn bring(&self, _rows: impl Iterator<Item = (u32, usize)>) {}
     /// Whether rows can be in two zones.
     fn has_homes(&self) -> bool;
     /// The zone that a row lives in, if it is here a second time, else [`NONE`](crate::zones::NONE).

@@ -60,13 +60,22 @@ impl Router {
         shifts: layouts::AlignedVec<f32>,
         graph_from: usize,
     ) -> Result<Self, Error> {
-        let packed = Centroids::new(centroids, |zone| shifts.get(zone).map_or(0, |&shift| -(shift as i32)))?;
         // A graph knows distances only; under inner product something is subtracted from them.
         let graph = if centroids.len() >= graph_from && shifts.is_empty() {
             Some(Hnsw::build(centroids, Metric::L2, &GraphParams::new())?)
         } else {
             None
         };
+        Self::with_graph(centroids, shifts, graph)
+    }
+
+    /// With a graph over the same centroids that is there already, or none.
+    pub(crate) fn with_graph(
+        centroids: Rows<'_, i8>,
+        shifts: layouts::AlignedVec<f32>,
+        graph: Option<Hnsw<i8>>,
+    ) -> Result<Self, Error> {
+        let packed = Centroids::new(centroids, |zone| shifts.get(zone).map_or(0, |&shift| -(shift as i32)))?;
         Ok(Self { centroids: packed, shifts: layouts::Storage::from(shifts), graph })
     }
 
