@@ -419,6 +419,10 @@ fn parameters_that_contradict_the_file_are_refused() {
         for word in [2, ROWS, PLACED, ZONES, CODE, CODE + 1, CODE + 2] {
             for change in [1u64, 2, 15, 16, 64, 1 << 20, 1 << 40, u64::MAX] {
                 let (name, good, open) = &samples()[sample];
+                if word == ROWS && !is_mapped(&samples()[sample]) {
+                    // What is read zone by zone is not counted when it is opened.
+                    continue;
+                }
                 let mut forgery = Forgery::of(good);
                 let old = forgery.get_param(word);
                 forgery.set_param(word, old.wrapping_add(change));
@@ -434,7 +438,8 @@ fn parameters_that_contradict_the_file_are_refused() {
 #[test]
 fn any_number_among_the_parameters_is_refused_or_searched() {
     let f = |x: f32| u64::from(x.to_bits());
-    let mut values = vec![0, 1, 2, 3, 4, 5, 7, 8, 16, 17, 119, 120, 121, 180, 255, 256, u64::MAX, u64::MAX - 1];
+    let mut values =
+        vec![0, 1, 2, 3, 4, 5, 7, 8, 16, 17, 119, 120, 121, 180, 255, 256, u64::MAX, u64::MAX - 1];
     values.extend([1 << 20, 1 << 31, 1 << 32, f(1.0), f(f32::MAX), f(1e-45), f(-1.0)]);
     values.extend([1.0, f64::MAX, f64::MIN_POSITIVE, -1.0].map(f64::to_bits));
     for (_, good, open) in samples() {
@@ -489,7 +494,10 @@ fn a_file_that_is_cut_while_it_is_open_is_an_error_of_the_search() {
     let mut searcher = DiskSearcher::new().unwrap();
     let params = SearchParams::new(3, 5);
     let found = index.search(&mut searcher, &[0.1; 9], &params).unwrap().to_vec();
-    for len in [samples()[4].1.len() as u64 - 5000, 100] {
+    let file = Container::open(&path, "zonal-pq").unwrap();
+    let start = |name: &str| file.sections().iter().find(|section| section.name() == name).unwrap().offset() as u64;
+    // In the rows, in the zones, and before both.
+    for len in [start("rows") + 10, start("zones") + 10, 100] {
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
         let error = index.search(&mut searcher, &[0.1; 9], &params).unwrap_err();
         assert!(

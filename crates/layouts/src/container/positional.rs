@@ -125,8 +125,8 @@ impl FileReader {
             return Err(self.elements::<T>(&section));
         }
         // Not above the length of the file, which was compared.
-        let mut copy =
-            AlignedVec::<T>::zeroed(section.len / size_of::<T>()).map_err(|error| self.refuse(error.into()))?;
+        let mut copy = AlignedVec::<T>::zeroed(section.len / size_of::<T>())
+            .map_err(|error| self.refuse(error.into()))?;
         let bytes = bytemuck::cast_slice_mut(&mut copy[..]);
         self.read(&section, 0, bytes)?;
         if xxh3_64(bytes) != section.checksum {

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use layouts::container::{Placement, checksum};
 use layouts::AlignedVec;
+use layouts::container::{Placement, checksum};
 use simd_kernels::{Element, PANEL_ROWS};
 
 use super::zone::Shape;

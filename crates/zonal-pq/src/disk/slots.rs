@@ -41,8 +41,8 @@ impl Slots {
         self.clear();
         if self.zones.len() < zones {
             let more = zones - self.zones.len();
-            self.zones.try_reserve_exact(more).map_err(|_| {
-                layouts::Error::Memory { bytes: zones.saturating_mul(size_of::<OnceLock<Arc<Zone>>>()) }
+            self.zones.try_reserve_exact(more).map_err(|_| layouts::Error::Memory {
+                bytes: zones.saturating_mul(size_of::<OnceLock<Arc<Zone>>>()),
             })?;
             self.zones.resize_with(zones, OnceLock::new);
         }

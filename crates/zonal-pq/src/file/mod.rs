@@ -50,8 +50,8 @@ use crate::posting::Frozen;
 use crate::route::Router;
 use crate::space::Space;
 
-pub(crate) use check::{is_padding, panel_starts};
 use check::sound_starts;
+pub(crate) use check::{is_padding, panel_starts};
 pub(crate) use record::Record;
 
 pub(crate) const KIND: &str = "zonal-pq";
@@ -166,9 +166,11 @@ impl FrontBytes {
 
     /// The sections of every layout.
     pub(crate) fn sections<'a, T: Element>(&'a self, index: &'a ZonalPq<T>, layout: u32) -> Writer<'a> {
-        let writer = Writer::new(KIND, layout)
-            .section(PARAMS, Placement::Plain, &self.record)
-            .section(INTAKE_OFFSET, Placement::Plain, &index.space.intake.offset);
+        let writer = Writer::new(KIND, layout).section(PARAMS, Placement::Plain, &self.record).section(
+            INTAKE_OFFSET,
+            Placement::Plain,
+            &index.space.intake.offset,
+        );
         code::sections(&index.code, writer)
             .section(CENTROIDS, Placement::Plain, &self.centroids)
             .section(GRAPH, Placement::Plain, &self.graph)
@@ -237,10 +239,7 @@ impl<T: Element> ZonalPq<T> {
         self.written(|writer| writer.to_bytes())
     }
 
-    fn written<R>(
-        &self,
-        write: impl FnOnce(&Writer<'_>) -> Result<R, ContainerError>,
-    ) -> Result<R, Error> {
+    fn written<R>(&self, write: impl FnOnce(&Writer<'_>) -> Result<R, ContainerError>) -> Result<R, Error> {
         let front = FrontBytes::of(self)?;
         let postings = &self.postings;
         let writer = front

@@ -98,17 +98,8 @@ impl Record {
     pub(crate) fn words(&self) -> [u64; Self::WORDS] {
         let place = |at: Option<usize>| at.unwrap_or(usize::MAX) as u64;
         // Named one by one, so that a parameter that is new cannot be forgotten here.
-        let BuildParams {
-            zones,
-            code_dims,
-            refine,
-            second,
-            sample,
-            iterations,
-            balance,
-            lambda,
-            graph_from,
-        } = self.params;
+        let BuildParams { zones, code_dims, refine, second, sample, iterations, balance, lambda, graph_from } =
+            self.params;
         let index = [
             place(ELEMENTS.iter().position(|&name| name == self.element)),
             place(METRICS.iter().position(|&metric| metric == self.metric)),
