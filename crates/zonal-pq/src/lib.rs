@@ -3,14 +3,17 @@
 
 mod batch;
 mod build;
+mod calibrate;
 mod candidates;
 mod code;
 mod error;
+mod filter;
 mod head;
 mod index;
 mod params;
 mod posting;
 mod progress;
+mod range;
 mod refine;
 mod route;
 mod search;
@@ -18,8 +21,9 @@ mod space;
 mod zones;
 
 pub use batch::{BatchSearcher, NO_NEIGHBOR};
+pub use calibrate::Calibration;
 pub use error::Error;
-pub use hnsw::{Metric, Progress};
+pub use hnsw::{IdFilter, IdSet, Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
 pub use params::{BuildParams, Refine, SearchParams};
