@@ -91,7 +91,12 @@ pub(crate) unsafe fn code_panel<
             query += 4;
         }
         while Q > 2 && query + 2 <= queries.len() {
-            all_panels::<S, BITS, P, 2, 1>(&call, query);
+            // Two queries are too few to hide the latency with few panels.
+            if SINGLE == 4 {
+                all_panels::<S, BITS, 4, 2, 1>(&call, query);
+            } else {
+                all_panels::<S, BITS, P, 2, 1>(&call, query);
+            }
             query += 2;
         }
         while query < queries.len() {
