@@ -1,5 +1,5 @@
 //! Estimates are unbiased, spread as the theory says, and keep within their bounds.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod quantiser_support;
 
@@ -122,7 +122,8 @@ fn quantisers(rows: &[f32], dim: usize) -> Vec<(String, Box<dyn Quantiser>)> {
         all.push((format!("LVQ {bits}"), Box::new(Lvq::new(dim, bits).unwrap())));
     }
     for (bits, subspaces) in [(SymbolBits::Four, 64), (SymbolBits::Six, 32), (SymbolBits::Eight, 32)] {
-        let params = ProductParams { subspaces, bits, rotation: Some(1), iterations: 4, ..Default::default() };
+        let params =
+            ProductParams { subspaces, bits, rotation: Some(1), iterations: 4, ..Default::default() };
         let product = ProductQuantiser::train(kernels, &residuals, dim, &params).unwrap();
         all.push((format!("{subspaces} x {bits:?}"), Box::new(product)));
     }
@@ -221,9 +222,7 @@ fn sparse_vectors_are_estimated_without_bias_over_rotations() {
             let quantiser = Rabitq::new(dim, &params).unwrap();
             let codes = Codes::encode(kernels, &quantiser, &row, None, Metric::InnerProduct).unwrap();
             let mut estimate = [0.0];
-            codes
-                .estimate(kernels, &quantiser, &query, &mut Prepared::default(), &mut estimate)
-                .unwrap();
+            codes.estimate(kernels, &quantiser, &query, &mut Prepared::default(), &mut estimate).unwrap();
             off.push(f64::from(-estimate[0]) - exact);
         }
         let (bias, spread) = moments(&off);

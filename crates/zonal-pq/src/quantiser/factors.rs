@@ -45,7 +45,7 @@ pub struct Factors {
     pub add: f32,
     /// Times the product of code and query: −2 g or −g (times the step, for codes with a step of their own).
     pub rescale: f32,
-    /// Times the sum of the query's values; 0 except for [`Lvq`](super::Lvq), whose codes begin at a low value of
+    /// Times the sum of the query's values; 0 except for [`Lvq`](super::Lvq), whose codes lie around a value of
     /// their own.
     pub slope: f32,
     /// Standard deviation of the estimate per unit of |q − c|.
@@ -130,6 +130,21 @@ fn distance(a: &[f32], b: &[f32], scale: f32) -> f32 {
     for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
         let off = a - scale * b;
         sums[lane] += off * off;
+    }
+    reduce(sums)
+}
+
+/// Σ a, likewise.
+pub(super) fn sum_of(a: &[f32]) -> f32 {
+    let (a, rest) = a.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for a in a {
+        for lane in 0..LANES {
+            sums[lane] += a[lane];
+        }
+    }
+    for (lane, a) in rest.iter().enumerate() {
+        sums[lane] += a;
     }
     reduce(sums)
 }

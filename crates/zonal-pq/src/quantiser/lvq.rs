@@ -103,7 +103,8 @@ impl Quantiser for Lvq {
             *value = low + step * u as f32;
         }
         let mut factors = factors(residual, &scratch.code, centroid, metric)?;
-        factors.slope = factors.rescale * low;
+        // The product is one with u − levels / 2, so that rounding the query touches only what varies.
+        factors.slope = factors.rescale * (low + step * 0.5 * levels);
         factors.rescale *= step;
         Ok(factors)
     }
@@ -112,7 +113,8 @@ impl Quantiser for Lvq {
         expect_len("code", self.dim, code.len())?;
         expect_len("out", self.dim, out.len())?;
         for (x, &u) in out.iter_mut().zip(code) {
-            *x = -(factors.slope + factors.rescale * f32::from(u)) / metric.weight();
+            let level = f32::from(u) - 0.5 * self.levels();
+            *x = -(factors.slope + factors.rescale * level) / metric.weight();
         }
         Ok(())
     }
@@ -121,6 +123,6 @@ impl Quantiser for Lvq {
     fn prepare(&self, query: &[f32], prepared: &mut Prepared) -> Result<(), Error> {
         expect_len("query", self.dim, query.len())?;
         // The spread of evenly used levels, from which data in the middle of their range stay below.
-        prepared.set_rows(self.layout(), query, 0.0, self.levels() / 12f32.sqrt())
+        prepared.set_rows(self.layout(), query, 0.5 * self.levels(), self.levels() / 12f32.sqrt())
     }
 }

@@ -4,6 +4,7 @@ use layouts::AlignedVec;
 use simd_kernels::Kernels;
 
 use super::error::{expect_finite, expect_len};
+use super::factors::sum_of;
 use super::layout::{Layout, symbols_of_a_group};
 use super::scan;
 use super::{Error, Zone};
@@ -94,7 +95,7 @@ impl Prepared {
         self.offset
     }
 
-    /// Sum of the query's values, as rounded for the scan; 0 for tables, whose codes have no slope.
+    /// Sum of the query's values; 0 for tables, whose codes have no slope.
     pub fn total(&self) -> f32 {
         self.total
     }
@@ -196,7 +197,7 @@ impl Prepared {
                 }
             }
         }
-        let (mut range, mut bias, mut sum) = (0.0f32, 0.0f32, 0.0f32);
+        let (mut range, mut bias) = (0.0f32, 0.0f32);
         for weights in self.values.chunks_exact(6) {
             let mut own = 0.0;
             for weight in weights {
@@ -204,9 +205,6 @@ impl Prepared {
                 bias += weight.min(0.0);
             }
             range = range.max(own);
-        }
-        for value in query {
-            sum += value;
         }
         let levels = f32::from(layout.greatest_entry());
         let inverse = self.set_step(layout, range, levels, "query")?;
@@ -224,7 +222,7 @@ impl Prepared {
                 *byte = nearest(entry.clamp(0.0, levels)) as u8;
             }
         }
-        self.offset = bias - middle * sum;
+        self.offset = bias - middle * sum_of(query);
         self.total = 0.0;
         Ok(())
     }
@@ -309,8 +307,8 @@ impl Prepared {
             sum += rounded;
         }
         rest.fill(0);
-        self.total = self.scale * sum as f32;
-        self.offset = -middle * self.total;
+        self.total = sum_of(query);
+        self.offset = -middle * self.scale * sum as f32;
         self.rounding = self.scale * spread * (query.len() as f32 * ROUNDING_VARIANCE).sqrt();
         self.tables.clear();
         self.layout = layout;

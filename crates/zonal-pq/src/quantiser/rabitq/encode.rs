@@ -140,7 +140,9 @@ fn best_scale(
         }
     }
     steps.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let (mut best, mut scale) = (along * along / square, first);
+    // Before the first step; a scale of 0 would lose the signs.
+    let mut scale = 0.5 * (first + steps.first().map_or(last, |step| step.0));
+    let mut best = along * along / square;
     for (at, &(critical, i)) in steps.iter().enumerate() {
         let Some((level, r)) = levels.get_mut(i as usize).zip(residual.get(i as usize)) else { continue };
         *level += 1;
