@@ -87,28 +87,36 @@ impl Codes {
         let parts = parallel::map(len.div_ceil(task_rows), |task| {
             let first = task * task_rows;
             let rows = &rows[first * dim..len.min(first + task_rows) * dim];
-            let mut bytes = vec![0u8; layout.bytes(rows.len() / dim)];
-            let mut factors = Vec::with_capacity(rows.len() / dim);
-            let (mut scratch, mut residual) = (Scratch::default(), vec![0.0; dim]);
-            let mut code = vec![0; layout.symbols()];
-            for (at, row) in rows.chunks_exact(dim).enumerate() {
+            let count = rows.len() / dim;
+            let mut residuals = vec![0.0; rows.len()];
+            for ((at, row), residual) in
+                rows.chunks_exact(dim).enumerate().zip(residuals.chunks_exact_mut(dim))
+            {
                 expect_finite("rows", first + at, row)?;
-                quantiser.transform(kernels, row, &mut residual)?;
-                if let Some(centroid) = &centroid {
-                    for (r, c) in residual.iter_mut().zip(centroid) {
-                        *r -= c;
-                    }
+                quantiser.transform(kernels, row, residual)?;
+                for (r, c) in residual.iter_mut().zip(centroid.iter().flatten()) {
+                    *r -= c;
                 }
-                factors.push(quantiser.encode(
-                    kernels,
-                    &residual,
-                    centroid.as_deref(),
-                    metric,
-                    &mut scratch,
-                    &mut code,
-                )?);
-                let start = at / BLOCK_ROWS * layout.block_bytes();
-                layout.write(&mut bytes[start..start + layout.block_bytes()], at % BLOCK_ROWS, &code)?;
+            }
+            let mut factors = vec![Factors::default(); count];
+            let mut codes = vec![0; count * layout.symbols()];
+            let scratch = &mut Scratch::default();
+            let centroid = centroid.as_deref();
+            quantiser.encode_rows(
+                kernels,
+                &residuals,
+                centroid,
+                metric,
+                scratch,
+                &mut codes,
+                &mut factors,
+            )?;
+            let mut bytes = vec![0u8; layout.bytes(count)];
+            let blocks = bytes.chunks_exact_mut(layout.block_bytes());
+            for (block, codes) in blocks.zip(codes.chunks(BLOCK_ROWS * layout.symbols())) {
+                for (row, code) in codes.chunks_exact(layout.symbols()).enumerate() {
+                    layout.write(block, row, code)?;
+                }
             }
             Ok((bytes, factors))
         })?;

@@ -77,6 +77,8 @@ pub struct Scratch {
     grid: Vec<f32>,
     /// Distances to centroids.
     scores: Vec<f32>,
+    /// The nearest centroids.
+    found: Vec<u32>,
     /// Steps of a search for the best scale.
     steps: Vec<(f32, u32)>,
     /// Magnitudes on the way.
@@ -115,6 +117,33 @@ pub trait Quantiser: std::fmt::Debug + Send + Sync {
         scratch: &mut Scratch,
         code: &mut [u8],
     ) -> Result<Factors, Error>;
+
+    /// [`encode`](Self::encode) for residuals that follow one another, all around one centroid; their codes follow one
+    /// another too. The same codes and factors, sooner where there is work to share.
+    ///
+    /// # Errors
+    /// As for [`encode`](Self::encode); [`Error::Length`] unless `residuals` and `codes` hold one vector and one code
+    /// for each of `factors`. What was written before the error stays.
+    #[expect(clippy::too_many_arguments)]
+    fn encode_rows(
+        &self,
+        kernels: &'static Kernels,
+        residuals: &[f32],
+        centroid: Option<&[f32]>,
+        metric: Metric,
+        scratch: &mut Scratch,
+        codes: &mut [u8],
+        factors: &mut [Factors],
+    ) -> Result<(), Error> {
+        let (dim, symbols) = (self.dim(), self.layout().symbols());
+        error::expect_len("residuals", factors.len().saturating_mul(dim), residuals.len())?;
+        error::expect_len("codes", factors.len().saturating_mul(symbols), codes.len())?;
+        let rows = residuals.chunks_exact(dim).zip(codes.chunks_exact_mut(symbols));
+        for ((residual, code), factors) in rows.zip(factors) {
+            *factors = self.encode(kernels, residual, centroid, metric, scratch, code)?;
+        }
+        Ok(())
+    }
 
     /// The residual that a code and its factors stand for: g x̂ of [`Factors`], whose products with other vectors are
     /// unbiased.

@@ -114,6 +114,8 @@ pub struct ProductQuantiser {
     starts: Vec<usize>,
     /// Centroids of sub-space s, dimension by dimension of a centroid, from `centroids() * starts[s]` on.
     codebook: Vec<f32>,
+    /// The same centroids, centroid by centroid of a dimension, from `centroids() * dimension` on.
+    columns: Vec<f32>,
     assigners: Vec<Assigner>,
 }
 
@@ -175,7 +177,16 @@ impl ProductQuantiser {
             .windows(2)
             .map(|ends| Assigner::new(&codebook[k * ends[0]..k * ends[1]], ends[1] - ends[0]))
             .collect::<Result<_, _>>()?;
-        Ok(Self { dim, bits, rotation, starts, codebook, assigners })
+        let mut columns = vec![0.0; codebook.len()];
+        for ends in starts.windows(2) {
+            let (part, width) = (k * ends[0]..k * ends[1], ends[1] - ends[0]);
+            for (d, column) in columns[part.clone()].chunks_exact_mut(k).enumerate() {
+                for (c, centroid) in column.iter_mut().zip(codebook[part.clone()].chunks_exact(width)) {
+                    *c = centroid[d];
+                }
+            }
+        }
+        Ok(Self { dim, bits, rotation, starts, codebook, columns, assigners })
     }
 
     /// Sub-spaces, which is also the number of symbols of a code.
@@ -227,14 +238,35 @@ impl ProductQuantiser {
         expect_len("vector", self.dim, vector.len())?;
         expect_len("code", self.subspaces(), code.len())?;
         expect_finite("vector", 0, vector)?;
-        for ((symbol, assigner), ends) in code.iter_mut().zip(&self.assigners).zip(self.starts.windows(2)) {
-            let part = &vector[ends[0]..ends[1]];
-            let mut found = [0u32];
-            let all = &self.codebook[self.bits.centroids() * ends[0]..self.bits.centroids() * ends[1]];
-            assigner.assign(kernels, part, part.len(), all, scratch, &mut found)?;
-            *symbol = found[0] as u8;
-        }
-        Ok(())
+        self.assign_rows(kernels, vector, scratch, code)
+    }
+
+    /// The same for vectors that follow one another, whose lengths and values were checked.
+    fn assign_rows(
+        &self,
+        kernels: &'static Kernels,
+        vectors: &[f32],
+        scratch: &mut Scratch,
+        codes: &mut [u8],
+    ) -> Result<(), Error> {
+        let (k, subspaces) = (self.bits.centroids(), self.subspaces());
+        let mut found = std::mem::take(&mut scratch.found);
+        found.clear();
+        found.resize(codes.len() / subspaces, 0);
+        let mut all = || {
+            for (s, (assigner, ends)) in self.assigners.iter().zip(self.starts.windows(2)).enumerate() {
+                let centroids = &self.codebook[k * ends[0]..k * ends[1]];
+                let parts = vectors.get(ends[0]..).unwrap_or_default();
+                assigner.assign(kernels, parts, self.dim, centroids, scratch, &mut found)?;
+                for (code, found) in codes.chunks_exact_mut(subspaces).zip(&found) {
+                    code[s] = *found as u8;
+                }
+            }
+            Ok(())
+        };
+        let result = all();
+        scratch.found = found;
+        result
     }
 
     /// Writes the centroids that a code names, one after the other: the transformed vector that it stands for.
@@ -267,33 +299,41 @@ impl ProductQuantiser {
     /// # Errors
     /// [`Error::Length`] unless `query` holds `dim` values; [`Error::NotFinite`]; [`Error::TooLarge`].
     pub fn prepare_distances(&self, query: &[f32], prepared: &mut Prepared) -> Result<(), Error> {
-        self.tables(query, prepared, |query, centroid| {
-            let mut sum = 0.0;
-            for (q, c) in query.iter().zip(centroid) {
-                sum += (q - c) * (q - c);
-            }
-            sum
-        })
+        self.tables(query, prepared, |q, c| (q - c) * (q - c))
     }
 
-    /// Writes the tables before rounding: for each sub-space what `measure` says of the query's part and each
-    /// centroid.
+    fn factors(
+        &self,
+        residual: &[f32],
+        centroid: Option<&[f32]>,
+        metric: Metric,
+        scratch: &mut Scratch,
+        code: &[u8],
+    ) -> Result<Factors, Error> {
+        scratch.code.clear();
+        scratch.code.resize(self.dim, 0.0);
+        self.reconstruct(code, &mut scratch.code)?;
+        factors(residual, &scratch.code, centroid, metric)
+    }
+
+    /// Makes the tables whose entries are the sums of `term` over the dimensions of a sub-space.
     fn tables(
         &self,
         query: &[f32],
         prepared: &mut Prepared,
-        measure: impl Fn(&[f32], &[f32]) -> f32,
+        term: impl Fn(f32, f32) -> f32,
     ) -> Result<(), Error> {
         expect_len("query", self.dim, query.len())?;
         expect_finite("query", 0, query)?;
         let k = self.bits.centroids();
         prepared.set_tables(self.layout(), |values| {
-            for ((table, ends), subspace) in values.chunks_exact_mut(k).zip(self.starts.windows(2)).zip(0..) {
-                let part = &query[ends[0]..ends[1]];
-                for (value, centroid) in
-                    table.iter_mut().zip(self.centroids(subspace).chunks_exact(part.len()))
-                {
-                    *value = measure(part, centroid);
+            for (table, ends) in values.chunks_exact_mut(k).zip(self.starts.windows(2)) {
+                let columns = self.columns[k * ends[0]..k * ends[1]].chunks_exact(k);
+                for (&q, column) in query[ends[0]..ends[1]].iter().zip(columns) {
+                    // Centroids side by side: no sum is across a register.
+                    for (value, &c) in table.iter_mut().zip(column) {
+                        *value += term(q, c);
+                    }
                 }
             }
             Ok(())
@@ -339,10 +379,32 @@ impl Quantiser for ProductQuantiser {
     ) -> Result<Factors, Error> {
         expect_len("residual", self.dim, residual.len())?;
         self.assign(kernels, residual, scratch, code)?;
-        scratch.code.clear();
-        scratch.code.resize(self.dim, 0.0);
-        self.reconstruct(code, &mut scratch.code)?;
-        factors(residual, &scratch.code, centroid, metric)
+        self.factors(residual, centroid, metric, scratch, code)
+    }
+
+    /// Finds the nearest centroids of many vectors at a time, two to four times sooner.
+    fn encode_rows(
+        &self,
+        kernels: &'static Kernels,
+        residuals: &[f32],
+        centroid: Option<&[f32]>,
+        metric: Metric,
+        scratch: &mut Scratch,
+        codes: &mut [u8],
+        factors: &mut [Factors],
+    ) -> Result<(), Error> {
+        let subspaces = self.subspaces();
+        expect_len("residuals", factors.len().saturating_mul(self.dim), residuals.len())?;
+        expect_len("codes", factors.len().saturating_mul(subspaces), codes.len())?;
+        for (row, residual) in residuals.chunks_exact(self.dim).enumerate() {
+            expect_finite("residuals", row, residual)?;
+        }
+        self.assign_rows(kernels, residuals, scratch, codes)?;
+        let rows = residuals.chunks_exact(self.dim).zip(codes.chunks_exact(subspaces));
+        for ((residual, code), factors) in rows.zip(factors) {
+            *factors = self.factors(residual, centroid, metric, scratch, code)?;
+        }
+        Ok(())
     }
 
     fn decode(&self, code: &[u8], factors: Factors, metric: Metric, out: &mut [f32]) -> Result<(), Error> {
@@ -356,13 +418,7 @@ impl Quantiser for ProductQuantiser {
 
     /// Tables of products with the centroids, O(centroids · dim).
     fn prepare(&self, query: &[f32], prepared: &mut Prepared) -> Result<(), Error> {
-        self.tables(query, prepared, |query, centroid| {
-            let mut sum = 0.0;
-            for (q, c) in query.iter().zip(centroid) {
-                sum += q * c;
-            }
-            sum
-        })
+        self.tables(query, prepared, |q, c| q * c)
     }
 }
 
