@@ -18,24 +18,26 @@ const MAGIC: f32 = 12_582_912.0;
 
 /// The nearest integer of a value within ±4 million.
 #[inline(always)]
-pub(crate) fn nearest(x: f32) -> i32 {
+pub fn nearest(x: f32) -> i32 {
     (x + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32
 }
 
 /// How vectors of one index become `i8` rows.
 #[derive(Clone, Debug)]
-pub(crate) struct Intake {
-    pub(crate) metric: Metric,
-    pub(crate) dim: usize,
+pub struct Intake {
+    /// How the vectors are compared.
+    pub metric: Metric,
+    /// Elements of a vector.
+    pub dim: usize,
     /// What is subtracted, per row dimension.
-    pub(crate) offset: Vec<f32>,
+    pub offset: Vec<f32>,
     /// Steps per unit.
-    pub(crate) scale: f32,
+    pub scale: f32,
     /// A power of two that all but cosine vectors are multiplied by first: 1, unless their squares would leave the
     /// range of `f32`.
-    pub(crate) unit: f64,
+    pub unit: f64,
     /// The largest squared norm, where inner products are searched.
-    pub(crate) largest_norm: f64,
+    pub largest_norm: f64,
 }
 
 /// Largest elements for which squares and their sums are far from both ends of `f32`.
@@ -58,7 +60,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `argument`.
-    pub(crate) fn check<T: Element>(&self, vector: &[T], argument: &'static str) -> Result<f32, Error> {
+    pub fn check<T: Element>(&self, vector: &[T], argument: &'static str) -> Result<f32, Error> {
         if vector.len() != self.dim {
             return Err(Error::Dimension { argument, expected: self.dim, actual: vector.len() });
         }
@@ -66,19 +68,19 @@ impl Intake {
     }
 
     /// Dimensions of the `i8` rows.
-    pub(crate) fn row_dim(&self) -> usize {
+    pub fn row_dim(&self) -> usize {
         self.offset.len()
     }
 
     /// Whether inner products order as cosines nearly do, because all vectors are about as long. Where they are
     /// not, a query lies so far from the base in the dimension that evens lengths out that bytes cannot say where.
-    pub(crate) fn is_like_cosine(&self) -> bool {
+    pub fn is_like_cosine(&self) -> bool {
         let last = self.offset.last().copied().unwrap_or(0.0);
         last * self.scale <= 127.0
     }
 
     /// Dimensions of the `i8` rows that vectors of `dim` become.
-    pub(crate) fn row_dim_of(dim: usize, metric: Metric) -> usize {
+    pub fn row_dim_of(dim: usize, metric: Metric) -> usize {
         match metric {
             Metric::InnerProduct => dim + 1,
             Metric::Hamming => 8 * dim,
@@ -87,7 +89,7 @@ impl Intake {
     }
 
     /// Finds the scale on a regular sample of the rows.
-    pub(crate) fn train<T: Element>(rows: Rows<'_, T>, metric: Metric) -> Self {
+    pub fn train<T: Element>(rows: Rows<'_, T>, metric: Metric) -> Self {
         let dim = rows.dim();
         let row_dim = Self::row_dim_of(dim, metric);
         let mut intake =
@@ -180,19 +182,19 @@ impl Intake {
     }
 
     /// A base row as integers; `flat` is scratch of [`row_dim`](Self::row_dim) places, as is `out`.
-    pub(crate) fn row<T: Element>(&self, row: &[T], flat: &mut [f32], out: &mut [i8]) {
+    pub fn row<T: Element>(&self, row: &[T], flat: &mut [f32], out: &mut [i8]) {
         self.flatten(row, flat);
         self.round(flat, out);
     }
 
     /// A base row as centred numbers.
-    pub(crate) fn flat_row<T: Element>(&self, row: &[T], flat: &mut [f32]) {
+    pub fn flat_row<T: Element>(&self, row: &[T], flat: &mut [f32]) {
         self.flatten(row, flat);
         self.centre(flat);
     }
 
     /// A query as centred numbers and as integers, given its inverse length.
-    pub(crate) fn query<T: Element>(&self, row: &[T], inverse_norm: f32, flat: &mut [f32], out: &mut [i8]) {
+    pub fn query<T: Element>(&self, row: &[T], inverse_norm: f32, flat: &mut [f32], out: &mut [i8]) {
         self.flatten_query(row, inverse_norm, flat);
         self.round(flat, out);
         // Products with a query are wanted of the query itself: centring the base only adds a constant to them.
@@ -209,7 +211,7 @@ impl Intake {
 }
 
 /// The inverse length of a vector under cosine, 1 under other metrics, if it is one that can be searched.
-pub(crate) fn check_row<T: Element>(
+pub fn check_row<T: Element>(
     vector: &[T],
     metric: Metric,
     argument: &'static str,
@@ -238,7 +240,7 @@ fn is_finite<T: Element>(vector: &[T]) -> bool {
 }
 
 /// Summed in `f64`, in an order that is the same on every CPU.
-pub(crate) fn norm_squared<T: Element>(vector: &[T]) -> f64 {
+pub fn norm_squared<T: Element>(vector: &[T]) -> f64 {
     lanes(vector, |x| x * x)
 }
 

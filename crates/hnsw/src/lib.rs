@@ -116,6 +116,15 @@ pub use params::{BuildParams, Quality, SearchParams, Storage};
 pub use progress::Progress;
 pub use search::Searcher;
 
+/// Pieces that the crate `zonal-pq` is made of as well; not part of the stable interface.
+#[doc(hidden)]
+pub mod pieces {
+    pub use crate::intake::{Intake, check_row, nearest, norm_squared};
+    pub use crate::metric::{Exact, Query, sortable};
+    pub use crate::parallel::{PerThread, blocks, chunks, threads};
+    pub use crate::rotation::{Moments, Rotation, principal};
+}
+
 /// Fails to compile should a public type stop being shareable between threads.
 const _: () = {
     const fn shareable<T: Send + Sync>() {}

@@ -23,7 +23,7 @@ impl Metric {
     pub const ALL: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::Hamming];
 
     /// Whether vectors of `T` are compared by it.
-    pub(crate) fn expect<T: Element>(self) -> Result<(), Error> {
+    pub fn expect<T: Element>(self) -> Result<(), Error> {
         if self.compares(T::NAME) {
             Ok(())
         } else {
@@ -31,7 +31,8 @@ impl Metric {
         }
     }
 
-    pub(crate) fn compares(self, element: &str) -> bool {
+    /// Whether vectors of the element type of that name are compared by it.
+    pub fn compares(self, element: &str) -> bool {
         match self {
             Metric::Hamming => element == "u8",
             _ => element != "f64",
@@ -51,12 +52,15 @@ impl Metric {
 
 /// Vectors with what their metric needs of each.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Exact<'a, T> {
-    pub(crate) metric: Metric,
-    pub(crate) rows: Rows<'a, T>,
+pub struct Exact<'a, T> {
+    /// How.
+    pub metric: Metric,
+    /// The vectors.
+    pub rows: Rows<'a, T>,
     /// Inverse lengths under cosine, else empty.
-    pub(crate) inverse_norms: &'a [f32],
-    pub(crate) kernels: &'static Kernels,
+    pub inverse_norms: &'a [f32],
+    /// What measures.
+    pub kernels: &'static Kernels,
 }
 
 /// Products of inverse lengths for which inner products of the vectors are far from both ends of `f32`.
@@ -66,7 +70,7 @@ impl<T: Element> Exact<'_, T> {
     /// The distance to row `id`, in the metric's unit: at least 0 under all but inner product, and never NaN.
     /// What does not fit an `f32` is infinite.
     #[inline]
-    pub(crate) fn distance(&self, query: &Query<'_, T>, id: u32) -> Result<f32, Error> {
+    pub fn distance(&self, query: &Query<'_, T>, id: u32) -> Result<f32, Error> {
         let row = self.rows.row(id as usize).unwrap_or_default();
         let dot = || self.kernels.forms::<T>(Measure::InnerProduct).pair(query.vector, row);
         let distance = match self.metric {
@@ -90,7 +94,7 @@ impl<T: Element> Exact<'_, T> {
     }
 
     /// Distances to rows `ids`, as numbers that sort like them.
-    pub(crate) fn keys(
+    pub fn keys(
         &self,
         query: &Query<'_, T>,
         ids: &[u32],
@@ -135,10 +139,11 @@ impl<T: Element> Exact<'_, T> {
 
 /// A query with what its metric needs of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Query<'a, T> {
-    pub(crate) vector: &'a [T],
+pub struct Query<'a, T> {
+    /// The query.
+    pub vector: &'a [T],
     /// Under cosine.
-    pub(crate) inverse_norm: f32,
+    pub inverse_norm: f32,
 }
 
 /// A distance whose terms leave the range of `f32`, in `f64`, which holds the squares of all of its numbers.
@@ -163,7 +168,7 @@ fn wide_distance<T: Element>(metric: Metric, query: &[T], row: &[T]) -> f32 {
 
 /// An integer that sorts as the number does.
 #[inline]
-pub(crate) fn sortable(x: f32) -> i32 {
+pub fn sortable(x: f32) -> i32 {
     let bits = x.to_bits() as i32;
     bits ^ ((bits >> 31) & i32::MAX)
 }

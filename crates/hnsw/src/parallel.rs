@@ -6,7 +6,7 @@
 use crate::Error;
 
 /// `work(block, start..end)` for every block of `size` items, results in order.
-pub(crate) fn blocks<R: Send>(
+pub fn blocks<R: Send>(
     len: usize,
     size: usize,
     work: impl Fn(std::ops::Range<usize>) -> Result<R, Error> + Sync + Send,
@@ -26,7 +26,7 @@ pub(crate) fn blocks<R: Send>(
 }
 
 /// `work(index, chunk)` for every chunk of `size` items of `data`.
-pub(crate) fn chunks<T: Send>(
+pub fn chunks<T: Send>(
     data: &mut [T],
     size: usize,
     work: impl Fn(usize, &mut [T]) -> Result<(), Error> + Sync + Send,
@@ -43,18 +43,20 @@ pub(crate) fn chunks<T: Send>(
 }
 
 /// One value per thread, made when a thread first asks.
-pub(crate) struct PerThread<T, F> {
+#[derive(Debug)]
+pub struct PerThread<T, F> {
     free: std::sync::Mutex<Vec<T>>,
     make: F,
 }
 
 impl<T, F: Fn() -> T> PerThread<T, F> {
-    pub(crate) fn new(make: F) -> Self {
+    /// None yet; `make` makes one.
+    pub fn new(make: F) -> Self {
         Self { free: std::sync::Mutex::new(Vec::new()), make }
     }
 
     /// Runs `work` with a value that nobody else has.
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         let taken = self.free.lock().ok().and_then(|mut free| free.pop());
         let mut value = taken.unwrap_or_else(&self.make);
         let result = work(&mut value);
@@ -62,5 +64,17 @@ impl<T, F: Fn() -> T> PerThread<T, F> {
             free.push(value);
         }
         result
+    }
+}
+
+/// Threads that work is shared between.
+pub fn threads() -> usize {
+    #[cfg(feature = "rayon")]
+    {
+        rayon::current_num_threads().max(1)
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        1
     }
 }

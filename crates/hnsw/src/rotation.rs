@@ -16,22 +16,24 @@ const ITERATIONS: usize = 12;
 
 /// Leading principal directions, rounded, with the spread of the data along each.
 #[derive(Debug)]
-pub(crate) struct Rotation {
+pub struct Rotation {
     /// `[i8]`, 16 directions a panel.
-    pub(crate) panels: Storage<i8>,
+    pub panels: Storage<i8>,
     /// Input dimensions.
-    pub(crate) dim: usize,
+    pub dim: usize,
     /// Directions.
-    pub(crate) directions: usize,
+    pub directions: usize,
 }
 
 /// Mean and covariance of integer rows.
 #[derive(Debug)]
-pub(crate) struct Moments {
-    pub(crate) mean: Vec<f64>,
-    pub(crate) variance: Vec<f64>,
+pub struct Moments {
+    /// Per dimension.
+    pub mean: Vec<f64>,
+    /// Per dimension.
+    pub variance: Vec<f64>,
     /// Row-major, `dim * dim`; empty where that would be too large to turn anything by.
-    pub(crate) covariance: Vec<f64>,
+    pub covariance: Vec<f64>,
 }
 
 /// Dimensions up to which principal components are looked for: their matrix is 128 MiB then.
@@ -39,7 +41,7 @@ const ROTATED: usize = 4096;
 
 impl Moments {
     /// Measured on a regular sample; exact integers until the last division.
-    pub(crate) fn of(rows: Rows<'_, i8>, kernels: &'static Kernels) -> Result<Self, Error> {
+    pub fn of(rows: Rows<'_, i8>, kernels: &'static Kernels) -> Result<Self, Error> {
         let dim = rows.dim();
         let step = rows.len().div_ceil(SAMPLE).max(1);
         let picked: Vec<usize> = (0..rows.len()).step_by(step).collect();
@@ -93,7 +95,7 @@ impl Moments {
 /// The leading `count` eigenvectors (as rows) and eigenvalues of a covariance, largest first, by block power
 /// iteration with a Rayleigh-Ritz step (Golub and Van Loan, *Matrix Computations*, 8.2), all in `f64` in a
 /// fixed order.
-pub(crate) fn principal(covariance: &[f64], dim: usize, count: usize) -> (Vec<f64>, Vec<f64>) {
+pub fn principal(covariance: &[f64], dim: usize, count: usize) -> (Vec<f64>, Vec<f64>) {
     let mut basis = vec![0.0f64; count * dim];
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     for value in &mut basis {
@@ -225,7 +227,7 @@ fn jacobi(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
 
 impl Rotation {
     /// Rounds directions (as rows, orthonormal) to bytes, each on a scale of its own; also returns their lengths.
-    pub(crate) fn new(directions: &[f64], dim: usize) -> Result<(Self, Vec<f64>), Error> {
+    pub fn new(directions: &[f64], dim: usize) -> Result<(Self, Vec<f64>), Error> {
         let mut rounded = AlignedVec::<i8>::with_capacity(directions.len())?;
         let mut lengths = Vec::with_capacity(directions.len() / dim);
         for direction in directions.chunks_exact(dim) {
@@ -246,17 +248,12 @@ impl Rotation {
     }
 
     /// Places that [`apply`](Self::apply) writes per row.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.directions.next_multiple_of(16)
     }
 
     /// `width` coordinates a row, those beyond `directions` zero.
-    pub(crate) fn apply(
-        &self,
-        rows: Rows<'_, i8>,
-        kernels: &'static Kernels,
-        out: &mut [i32],
-    ) -> Result<(), Error> {
+    pub fn apply(&self, rows: Rows<'_, i8>, kernels: &'static Kernels, out: &mut [i32]) -> Result<(), Error> {
         Ok(kernels.panels::<i8>().inner_product(rows, Panels::new(&self.panels, self.dim)?, out)?)
     }
 }

@@ -195,6 +195,8 @@ pub const FAMILIES: &[Family] = &[
             body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
         ],
     },
+    Family { kernels: &["code_panels_u2", "code_panels_u4"], divides: false, bodies: CODE_PANELS_SMALL },
+    Family { kernels: &["code_panels_u8"], divides: false, bodies: CODE_PANELS_U8 },
     Family {
         kernels: &["exp", "rbf", "matern12", "matern32", "matern52"],
         divides: false,
@@ -255,6 +257,25 @@ const CODES_U4: &[Body] = &[
     body(Tier::Avx512Icl, 30.0, &[need(&["vpdpbusd"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
+];
+
+const CODE_PANELS_SMALL: &[Body] = &[
+    baseline(2.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 10.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 10.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 10.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128)]),
+];
+
+const CODE_PANELS_U8: &[Body] = &[
+    baseline(2.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 10.0, &[need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 10.0, &[need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 10.0, &[need(&["vpdpbusd"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
+    body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128)]),
+    body(Tier::NeonI8mm, 1.5, &[need(&["usdot"], 128)]),
 ];
 
 const CODES_MIXED: &[Body] = &[

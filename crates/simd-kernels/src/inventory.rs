@@ -3,6 +3,7 @@
 //! The structs are taken apart field by field, without `..`: a kernel that is added to a table and not to this
 //! list does not compile, so none can escape the check.
 
+use crate::code_panels::CodePanelTable;
 use crate::element::Element;
 use crate::math::{MathKernels, MathTable, Real};
 use crate::panels::PanelForms;
@@ -46,6 +47,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         panel_f64,
         panel_u8,
         panel_i8,
+        code_panels,
         math,
         walsh_hadamard,
         select,
@@ -65,6 +67,10 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.panels(panel_f64);
     list.panels(panel_u8);
     list.panels(panel_i8);
+    let CodePanelTable { u2, u4, u8 } = code_panels;
+    list.one("code_panels_u2", u2.inner_product as usize);
+    list.one("code_panels_u4", u4.inner_product as usize);
+    list.one("code_panels_u8", u8.inner_product as usize);
     let MathTable { f32, f64 } = math;
     list.math(f32);
     list.math(f64);

@@ -22,6 +22,7 @@
 //! | `i8` query · 8-bit or packed 4-bit codes: [`Kernels::codes_u8`], [`Kernels::codes_u4`] | codes | pair, rows, ids, tile |
 //! | squared distance to codes of mixed width: [`Kernels::codes_mixed`] | codes | pair, rows, ids, tile |
 //! | many queries · interleaved rows: [`Kernels::panels`] | `f32 f64 u8 i8` | inner product, L2² |
+//! | many `i8` queries · interleaved 2-, 4- or 8-bit codes: [`Kernels::code_panels_u4`], … | codes | inner product |
 //! | exp, sqrt, RBF, Matérn: [`Kernels::exp`], [`Kernels::sqrt`], [`Kernels::covariance`] | `f32 f64` | in place |
 //! | Walsh-Hadamard: [`Kernels::walsh_hadamard`] | `f32 f64` | in place |
 //! | [`Kernels::select_below`], [`Kernels::argmin`], [`Kernels::top_k`] | `f32 f64 i32` | slices |
@@ -59,6 +60,7 @@
 //! compile until they are listed; add its line to `contract.rs` and its values to `tests/compare/`. Then run
 //! `cargo xtask dispatch-check`.
 
+mod code_panels;
 #[doc(hidden)]
 pub mod contract;
 mod cosine;
@@ -83,6 +85,7 @@ mod arm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use code_panels::{CodePanelForms, CodePanels};
 pub use element::{Distance, Element, Measure};
 pub use half::{bf16, f16};
 pub use math::{Covariance, CovarianceError, Real};

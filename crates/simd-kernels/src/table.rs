@@ -6,6 +6,8 @@
 
 use half::{bf16, f16};
 
+use crate::code_panels::CodePanelTable;
+pub(crate) use crate::code_panels::code_panel_forms;
 use crate::element::{Element, Measure};
 use crate::math::MathTable;
 use crate::panels::{PanelElement, PanelForms};
@@ -169,6 +171,7 @@ pub struct Kernels {
     pub(crate) panel_f64: PanelForms<f64>,
     pub(crate) panel_u8: PanelForms<u8>,
     pub(crate) panel_i8: PanelForms<i8>,
+    pub(crate) code_panels: CodePanelTable,
     pub(crate) math: MathTable,
     pub(crate) walsh_hadamard: WalshHadamardTable,
     pub(crate) select: SelectTable,

@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "the shapes are right by construction; a refusal must fail the test")]
 
 use bytemuck::Pod;
-use simd_kernels::{Distance, Element, Forms, Kernels, Measure, Rows, Tier, bf16, f16};
+use simd_kernels::{
+    CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, Measure, Rows, Tier, bf16, f16,
+};
 
 /// Whole pages of memory with a forbidden page on either side.
 struct Guarded {
@@ -126,6 +128,43 @@ fn bytes_stay_inside_their_arguments() {
     for kernels in available() {
         distances::<u8>(kernels);
         distances::<i8>(kernels);
+    }
+}
+
+/// Code panels of every tail of a tile, flush with a forbidden page on either side.
+fn code_panels<const BITS: usize>(forms: &CodePanelForms<BITS>) {
+    let group = CodePanels::<BITS>::GROUP;
+    let (mut query, mut data, mut results) =
+        (Guarded::new(1 << 13), Guarded::new(1 << 14), Guarded::new(1 << 13));
+    for groups in 1..=23 {
+        for (queries, panels) in [(1, 1), (1, 5), (2, 3), (4, 2), (8, 3), (15, 2)] {
+            for at_end in [true, false] {
+                let dim = groups * group;
+                // A gap after each query but the last.
+                let stride = dim + 1;
+                let queries = Rows::with_stride(
+                    query.slice::<i8>((queries - 1) * stride + dim, at_end),
+                    queries,
+                    dim,
+                    stride,
+                )
+                .unwrap();
+                let panels = CodePanels::<BITS>::new(data.slice(panels * groups * 64, at_end), dim).unwrap();
+                let out = results.slice::<i32>(queries.len() * panels.rows(), at_end);
+                out.fill(1);
+                forms.inner_product(queries, panels, out).unwrap();
+                assert!(out.iter().all(|&value| value == 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn code_panels_stay_inside_their_arguments() {
+    for kernels in available() {
+        code_panels(kernels.code_panels_u2());
+        code_panels(kernels.code_panels_u4());
+        code_panels(kernels.code_panels_u8());
     }
 }
 

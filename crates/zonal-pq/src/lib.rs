@@ -1,7 +1,35 @@
-//! Zones, compressed codes and routing: inverted-file search with codes of 1 to 8 bits.
-//!
-//! **Nothing is implemented yet.** The crate holds its place in the layering
-//! (`simd-kernels <- layouts <- hnsw <- zonal-pq`) so that the engine lands where users will look for it.
+//! Zones, compressed codes and routing: inverted-file search with codes of a few bits.
 #![forbid(unsafe_code)]
 
+mod batch;
+mod build;
+mod candidates;
+mod code;
+mod error;
+mod head;
+mod index;
+mod params;
+mod posting;
+mod progress;
 pub mod quantiser;
+mod refine;
+mod route;
+mod search;
+mod space;
+mod zones;
+
+pub use batch::{BatchSearcher, NO_NEIGHBOR};
+pub use error::Error;
+pub use hnsw::{Metric, Progress};
+pub use index::ZonalPq;
+pub use layouts::Neighbor;
+pub use params::{BuildParams, Refine, SearchParams};
+pub use search::Searcher;
+
+/// Fails to compile should a public type stop being shareable between threads.
+const _: () = {
+    const fn shareable<T: Send + Sync>() {}
+    shareable::<ZonalPq<f32>>();
+    shareable::<Searcher>();
+    shareable::<Error>();
+};

@@ -1,5 +1,6 @@
 //! Every kernel of a table with its scalar twin, as two closures over rows that stay in the first-level cache.
 
+mod codes;
 mod functions;
 
 use std::hint::black_box;
@@ -58,6 +59,7 @@ pub(crate) fn of_table(kernels: &'static Kernels, fault: Option<&str>) -> Vec<Su
     panels::<f64>(kernels, &mut list);
     panels::<u8>(kernels, &mut list);
     panels::<i8>(kernels, &mut list);
+    codes::of_table(kernels, &mut list);
     functions::of_table(kernels, &mut list);
     faults::slow_down(fault, kernels.tier(), &mut list);
     list

@@ -12,6 +12,7 @@
 //!
 //! Everything here is `#[inline(always)]` and compiled inside the `#[target_feature]` shells of `table::forms!`.
 
+mod code_panel;
 mod ids;
 mod pair;
 mod panel;
@@ -19,6 +20,7 @@ mod partial;
 mod rows;
 mod tile;
 
+pub(crate) use code_panel::{CodePanelStep, code_panel};
 pub(crate) use ids::ids;
 pub(crate) use pair::{cosine, pair};
 pub(crate) use panel::{PanelStep, panel};

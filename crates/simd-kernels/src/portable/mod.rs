@@ -5,6 +5,7 @@
 //! stay 128 bits wide inside an AVX2 function, and the right one for the floor.
 
 mod bits;
+mod code_panel;
 mod codes;
 mod float;
 mod half;
@@ -35,6 +36,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::F64,
     panel_u8: panel::U8,
     panel_i8: panel::I8,
+    code_panels: code_panel::CODE_PANELS,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

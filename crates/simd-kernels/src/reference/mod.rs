@@ -1,5 +1,6 @@
 //! The scalar truth: one plain loop per kernel, in `f64` or `i64`, that every tier is compared with.
 
+pub mod codes;
 pub mod math;
 pub mod select;
 pub mod wht;

@@ -5,6 +5,7 @@
 //! `(ceil(n / 4) + 16) · ε · Σ|terms|`. Every length, several misalignments and strides, results that lie between
 //! canaries, and rows, ids and tile must agree bit for bit with one another.
 
+mod code_panels;
 mod functions;
 mod measures;
 mod panels;
@@ -79,6 +80,7 @@ pub(crate) fn table(kernels: &'static Kernels) -> Tally {
     measures::of_table(kernels, &mut tally);
     specials::of_table(kernels, &mut tally);
     panels::of_table(kernels, &mut tally);
+    code_panels::of_table(kernels, &mut tally);
     functions::of_table(kernels, &mut tally);
     tally
 }

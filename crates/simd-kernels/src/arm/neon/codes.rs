@@ -104,7 +104,7 @@ unsafe impl<B: Bytes> Step for CodesU8<B> {
 /// # Safety
 /// The CPU must have NEON.
 #[inline(always)]
-unsafe fn less_128(codes: uint8x16_t) -> int8x16_t {
+pub(in crate::arm) unsafe fn less_128(codes: uint8x16_t) -> int8x16_t {
     // SAFETY: the caller vouches for NEON.
     unsafe { vreinterpretq_s8_u8(veorq_u8(codes, vdupq_n_u8(0x80))) }
 }

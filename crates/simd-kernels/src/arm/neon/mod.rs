@@ -2,6 +2,7 @@
 
 pub(super) mod bits;
 pub(super) mod bytes;
+pub(super) mod code_panel;
 pub(super) mod codes;
 mod f32;
 mod f64;
@@ -45,6 +46,17 @@ macro_rules! panel_shells {
 }
 use panel_shells;
 
+/// Any macro of [`crate::table`] that compiles shells, with this tier's features.
+macro_rules! shell {
+    ($forms:ident: $($rest:tt)+) => {
+        $crate::table::$forms!(
+            #[target_feature(enable = "neon")]
+            $($rest)+
+        )
+    };
+}
+use shell;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Neon,
     f32: f32::F32,
@@ -62,6 +74,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    code_panels: code_panel::CODE_PANELS,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

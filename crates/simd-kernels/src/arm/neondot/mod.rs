@@ -3,6 +3,7 @@
 
 mod bits;
 mod bytes;
+mod code_panel;
 mod codes;
 mod int8;
 mod mixed;
@@ -39,6 +40,17 @@ macro_rules! panel_shells {
 }
 use panel_shells;
 
+/// Any macro of [`crate::table`] that compiles shells, with this tier's features.
+macro_rules! shell {
+    ($forms:ident: $($rest:tt)+) => {
+        $crate::table::$forms!(
+            #[target_feature(enable = "neon,dotprod")]
+            $($rest)+
+        )
+    };
+}
+use shell;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::NeonDot,
     u8: int8::U8,
@@ -50,5 +62,6 @@ pub(crate) const KERNELS: Kernels = Kernels {
     mixed: mixed::MIXED,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    code_panels: code_panel::CODE_PANELS,
     ..crate::arm::neon::KERNELS
 };

@@ -15,7 +15,7 @@ struct CodesU8;
 /// `acc` + Σ `codes` · `query`, four products a lane. Assembly, because the intrinsic is not stable yet.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
-fn usdot(mut acc: int32x4_t, codes: uint8x16_t, query: int8x16_t) -> int32x4_t {
+pub(super) fn usdot(mut acc: int32x4_t, codes: uint8x16_t, query: int8x16_t) -> int32x4_t {
     // SAFETY: the instruction belongs to `i8mm` and touches nothing but the three registers.
     unsafe {
         asm!("usdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) acc, in(vreg) codes, in(vreg) query,

@@ -1,6 +1,7 @@
 //! [`Tier::Avx2`]: 256-bit registers, fused multiply-add, half-precision conversion. Owns every kernel.
 
 mod bits;
+mod code_panel;
 mod codes;
 mod f32;
 mod f64;
@@ -43,6 +44,17 @@ macro_rules! panel_shells {
 }
 use panel_shells;
 
+/// Any macro of [`crate::table`] that compiles shells, with this tier's features.
+macro_rules! shell {
+    ($forms:ident: $($rest:tt)+) => {
+        $crate::table::$forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+            $($rest)+
+        )
+    };
+}
+use shell;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx2,
     f32: f32::F32,
@@ -60,6 +72,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    code_panels: code_panel::CODE_PANELS,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

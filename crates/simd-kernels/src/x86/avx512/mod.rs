@@ -1,6 +1,7 @@
 //! [`Tier::Avx512`]: 512-bit registers and masked tails. Owns every kernel.
 
 pub(in crate::x86) mod bits;
+pub(in crate::x86) mod code_panel;
 pub(in crate::x86) mod codes;
 pub(in crate::x86) mod f32;
 mod f64;
@@ -68,6 +69,17 @@ fn first64(n: usize) -> u64 {
     if n >= 64 { u64::MAX } else { (1 << n) - 1 }
 }
 
+/// Any macro of [`crate::table`] that compiles shells, with this tier's features.
+macro_rules! shell {
+    ($forms:ident: $($rest:tt)+) => {
+        $crate::table::$forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+            $($rest)+
+        )
+    };
+}
+use shell;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx512,
     f32: f32::F32,
@@ -85,6 +97,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_f64: panel::PANEL_F64,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    code_panels: code_panel::CODE_PANELS,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

@@ -2,6 +2,7 @@
 //! kernels; floats are those of the tier below.
 
 mod bits;
+mod code_panel;
 mod codes;
 mod int8;
 mod mixed;
@@ -51,6 +52,17 @@ macro_rules! panel_shells {
 }
 use panel_shells;
 
+/// Any macro of [`crate::table`] that compiles shells, with this tier's features.
+macro_rules! shell {
+    ($forms:ident: $($rest:tt)+) => {
+        $crate::table::$forms!(
+            #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq")]
+            $($rest)+
+        )
+    };
+}
+use shell;
+
 pub(crate) const KERNELS: Kernels = Kernels {
     tier: Tier::Avx512Icl,
     u8: int8::U8,
@@ -62,5 +74,6 @@ pub(crate) const KERNELS: Kernels = Kernels {
     mixed: mixed::MIXED,
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
+    code_panels: code_panel::CODE_PANELS,
     ..crate::x86::avx512::KERNELS
 };

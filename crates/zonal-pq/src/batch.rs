@@ -1,0 +1,220 @@
+//! Many queries at once: zone by zone, so that a zone is read once for all queries that visit it.
+//!
+//! A single query is bound by the memory that its zones lie in. Here the codes of a zone stay in the first-level
+//! cache while several queries at a time are multiplied with them. Each query visits its nearest zone in a first
+//! pass, so that its limit is tight before the rest comes.
+
+use hnsw::pieces::{check_row, chunks};
+use layouts::Neighbor;
+use simd_kernels::{Element, Rows};
+
+use crate::Error;
+use crate::candidates::Candidates;
+use crate::error::inner;
+use crate::params::SearchParams;
+use crate::posting::Postings;
+use crate::refine::Asked;
+use crate::route::Probe;
+use crate::search::{Parts, Searcher, within_reach};
+
+/// What stands in the places of a batch's result for which there is no neighbour.
+pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
+
+/// Most queries that go through the zones together.
+const BLOCK: usize = 1024;
+/// Queries whose sums with a zone are made in one go: their sums stay in the second-level cache.
+const TOGETHER: usize = 32;
+/// Zones that every query visits in the first pass.
+const FIRST: usize = 1;
+
+/// Memory of batches: made once, used again and again, by any number of threads.
+#[derive(Debug, Default)]
+pub struct BatchSearcher {
+    free: std::sync::Mutex<Vec<Work>>,
+}
+
+impl BatchSearcher {
+    /// Empty scratch; it grows with its first batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// One thread's scratch.
+#[derive(Debug)]
+struct Work {
+    searcher: Searcher,
+    queries: Vec<Ready>,
+    integers: Vec<i8>,
+    weights: Vec<i8>,
+    /// Visits sorted by zone: (query, place among the query's probes).
+    visits: Vec<Visit>,
+    gathered: Vec<i8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Visit {
+    zone: u32,
+    query: u32,
+    probe: u32,
+}
+
+/// What a block knows of one query.
+#[derive(Debug, Default)]
+struct Ready {
+    inverse_norm: f32,
+    slope: f32,
+    bias: f32,
+    probes: Vec<Probe>,
+    candidates: Candidates,
+}
+
+impl Work {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            searcher: Searcher::new()?,
+            queries: Vec::new(),
+            integers: Vec::new(),
+            weights: Vec::new(),
+            visits: Vec::new(),
+            gathered: Vec::new(),
+        })
+    }
+}
+
+/// The nearest neighbours of every query, `k` places each in `out`.
+pub(crate) fn batch<T: Element, P: Postings<T>>(
+    parts: &Parts<'_, P>,
+    scratch: &BatchSearcher,
+    queries: Rows<'_, T>,
+    params: &SearchParams,
+    out: &mut [Neighbor],
+) -> Result<(), Error> {
+    let expected = queries.len().saturating_mul(params.k);
+    if out.len() != expected {
+        return Err(Error::Parameter {
+            argument: "out",
+            value: format!("{} places", out.len()),
+            expected: "k places for each query",
+        });
+    }
+    for (row, query) in queries.iter().enumerate() {
+        check_row(query, parts.space.metric, "queries", row)?;
+    }
+    let within = params.within(parts.postings.zones(), parts.postings.rows())?;
+    let size = queries.len().div_ceil(hnsw::pieces::threads()).clamp(64, BLOCK);
+    if params.k == 0 {
+        return Ok(());
+    }
+    chunks(out, size * params.k, |index, out| {
+        let taken = scratch.free.lock().ok().and_then(|mut free| free.pop());
+        let mut work = match taken {
+            Some(work) => work,
+            None => Work::new().map_err(inner)?,
+        };
+        let start = index * size;
+        let Some(rows) = queries.slice(start, start + out.len() / params.k) else { return Ok(()) };
+        let done = block(parts, &mut work, rows, &within, params.k, out).map_err(inner);
+        if let Ok(mut free) = scratch.free.lock() {
+            free.push(work);
+        }
+        done
+    })?;
+    Ok(())
+}
+
+/// The nearest neighbours of a block of queries.
+fn block<T: Element, P: Postings<T>>(
+    parts: &Parts<'_, P>,
+    work: &mut Work,
+    queries: Rows<'_, T>,
+    params: &SearchParams,
+    places: usize,
+    out: &mut [Neighbor],
+) -> Result<(), Error> {
+    let (dim, weights) = (parts.space.dim(), parts.code.weights());
+    if work.queries.len() < queries.len() {
+        work.queries.resize_with(queries.len(), Ready::default);
+    }
+    work.integers.clear();
+    work.weights.clear();
+    let searcher = &mut work.searcher;
+    for (query, ready) in queries.iter().zip(&mut work.queries) {
+        let asked = &mut searcher.asked;
+        asked.prepare(query, "queries", parts.space, parts.code, parts.kernels)?;
+        work.integers.extend_from_slice(&asked.integers);
+        work.weights.extend_from_slice(asked.code.weights());
+        ready.inverse_norm = asked.inverse_norm;
+        (ready.slope, ready.bias) = (asked.code.slope(), asked.code.bias());
+        ready.candidates.start(params.rerank, f32::INFINITY);
+    }
+    let ready = work.queries.iter_mut().map(|ready| &mut ready.probes);
+    let integers = Rows::new(&work.integers, dim)?;
+    parts.router.nearest_of_many(integers, params.nprobe, parts.kernels, &mut searcher.route, ready)?;
+    for ready in work.queries.iter_mut().take(queries.len()) {
+        within_reach(&mut ready.probes, params.reach);
+    }
+    for pass in [0..FIRST, FIRST..usize::MAX] {
+        work.visits.clear();
+        for (query, ready) in work.queries.iter_mut().take(queries.len()).enumerate() {
+            ready.candidates.settle();
+            let visits = ready.probes.iter().enumerate().skip(pass.start).take(pass.len());
+            work.visits.extend(visits.map(|(probe, to)| Visit {
+                zone: to.zone,
+                query: query as u32,
+                probe: probe as u32,
+            }));
+        }
+        work.visits.sort_unstable();
+        for visits in work.visits.chunk_by(|a, b| a.zone == b.zone) {
+            let Some(&Visit { zone, .. }) = visits.first() else { continue };
+            let posting = parts.postings.scanned(zone);
+            let rows = posting.factors.len();
+            for visits in visits.chunks(TOGETHER) {
+                work.gathered.clear();
+                for visit in visits {
+                    let at = visit.query as usize * weights;
+                    work.gathered.extend_from_slice(work.weights.get(at..at + weights).unwrap_or_default());
+                }
+                let estimates = &mut searcher.estimates;
+                if estimates.sums.len() < visits.len() * rows {
+                    estimates.sums.resize(visits.len() * rows, 0);
+                }
+                let Some(sums) = estimates.sums.get_mut(..visits.len() * rows) else { continue };
+                parts.code.sums(&work.gathered, posting.codes, parts.kernels, sums)?;
+                for (at, visit) in visits.iter().enumerate() {
+                    let Some(ready) = work.queries.get_mut(visit.query as usize) else { continue };
+                    let Some(probe) = ready.probes.get(visit.probe as usize) else { continue };
+                    let base = probe.distance + ready.bias;
+                    let (sums, limit) = (at * rows..(at + 1) * rows, ready.candidates.limit());
+                    let found = estimates.select(sums, posting.factors, base, ready.slope, limit, parts.kernels)?;
+                    ready.candidates.extend(visit.probe as usize, found);
+                }
+                searcher.scanned += (posting.len * visits.len()) as u64;
+            }
+        }
+    }
+    let answers = out.chunks_exact_mut(places);
+    for (((query, ready), integers), out) in
+        queries.iter().zip(&mut work.queries).zip(work.integers.chunks_exact(dim)).zip(answers)
+    {
+        let asked = Asked { vector: query, inverse_norm: ready.inverse_norm, integers };
+        let candidates = ready.candidates.finish();
+        searcher.measured += candidates.len() as u64;
+        searcher.refiner.run(
+            parts.postings,
+            &ready.probes,
+            candidates,
+            &asked,
+            parts.space.metric,
+            params.k,
+            f32::INFINITY,
+            parts.kernels,
+        )?;
+        let found = searcher.refiner.results.sorted();
+        let (head, tail) = out.split_at_mut(found.len().min(out.len()));
+        head.copy_from_slice(found.get(..head.len()).unwrap_or_default());
+        tail.fill(NO_NEIGHBOR);
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The best of a stream of estimates: a buffer that is cut down to the best whenever it is full.
+//!
+//! Which rows are left depends on their estimates and places only, never on the order in which they came: equal
+//! estimates are told apart by place. So single queries, batches and any number of threads agree.
+
+use hnsw::pieces::sortable;
+use simd_kernels::Kernels;
+
+use crate::Error;
+
+/// Most rows of a zone: a place within it takes 16 bits.
+pub(crate) const MOST_ROWS: usize = 1 << 16;
+/// Most zones that a query visits, likewise.
+pub(crate) const MOST_PROBES: usize = 1 << 16;
+
+/// A row that may be near: where it is, and what its estimate sorts like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Candidate(u64);
+
+impl Candidate {
+    fn new(estimate: f32, probe: u32, row: u32) -> Self {
+        let key = (sortable(estimate) as u32) ^ (1 << 31);
+        Self(u64::from(key) << 32 | u64::from(probe << 16 | row))
+    }
+
+    /// The zone, by its place among those visited.
+    pub(crate) fn probe(self) -> usize {
+        (self.0 as u32 >> 16) as usize
+    }
+
+    /// The row within its zone.
+    pub(crate) fn row(self) -> usize {
+        (self.0 & 0xffff) as usize
+    }
+
+    /// The estimate.
+    pub(crate) fn estimate(self) -> f32 {
+        let key = ((self.0 >> 32) as u32 ^ (1 << 31)) as i32;
+        f32::from_bits((key ^ ((key >> 31) & i32::MAX)) as u32)
+    }
+}
+
+/// Candidates of one query.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    best: Vec<Candidate>,
+    wanted: usize,
+    /// Nothing above it can be among the best.
+    limit: f32,
+}
+
+impl Candidates {
+    /// Forgets everything and wants the best `wanted`, none of them farther than `limit`.
+    pub(crate) fn start(&mut self, wanted: usize, limit: f32) {
+        self.best.clear();
+        self.wanted = wanted.max(1);
+        self.limit = limit;
+        self.best.reserve(2 * self.wanted);
+    }
+
+    /// The estimate above which nothing is taken any more.
+    pub(crate) fn limit(&self) -> f32 {
+        self.limit
+    }
+
+    /// Takes what `selected` (rows and their estimates) holds.
+    #[inline]
+    pub(crate) fn extend(&mut self, probe: usize, selected: impl Iterator<Item = (u32, f32)>) {
+        for (row, estimate) in selected {
+            if estimate > self.limit {
+                continue;
+            }
+            if self.best.len() >= 2 * self.wanted {
+                self.cut();
+                if estimate > self.limit {
+                    continue;
+                }
+            }
+            self.best.push(Candidate::new(estimate, probe as u32, row));
+        }
+    }
+
+    /// Cuts down to the best and lowers the limit.
+    fn cut(&mut self) {
+        if self.best.len() > self.wanted {
+            let (_, last, _) = self.best.select_nth_unstable(self.wanted - 1);
+            self.limit = last.estimate().min(self.limit);
+            self.best.truncate(self.wanted);
+        }
+    }
+
+    /// Lowers the limit as far as it goes.
+    pub(crate) fn settle(&mut self) {
+        self.cut();
+    }
+
+    /// The best, in no order.
+    pub(crate) fn finish(&mut self) -> &mut [Candidate] {
+        self.cut();
+        &mut self.best
+    }
+}
+
+/// Estimates of a posting's rows, and those of them that count.
+#[derive(Debug, Default)]
+pub(crate) struct Estimates {
+    pub(crate) sums: Vec<i32>,
+    values: Vec<f32>,
+    ids: Vec<u32>,
+    kept: Vec<f32>,
+}
+
+impl Estimates {
+    /// `base + factor − slope · sum` of every row, and of these what is not above `limit`: rows and estimates.
+    #[inline]
+    pub(crate) fn select(
+        &mut self,
+        sums: std::ops::Range<usize>,
+        factors: &[f32],
+        base: f32,
+        slope: f32,
+        limit: f32,
+        kernels: &'static Kernels,
+    ) -> Result<impl Iterator<Item = (u32, f32)> + '_, Error> {
+        let sums = self.sums.get(sums).unwrap_or_default();
+        if self.ids.len() < factors.len() {
+            self.values.resize(factors.len(), 0.0);
+            self.ids.resize(factors.len(), 0);
+            self.kept.resize(factors.len(), 0.0);
+        }
+        let values = self.values.get_mut(..factors.len()).unwrap_or_default();
+        for ((value, &sum), &factor) in values.iter_mut().zip(sums).zip(factors) {
+            *value = (base + factor) - slope * sum as f32;
+        }
+        let count = kernels.select_below(values, limit.next_up(), 0, &mut self.ids, &mut self.kept)?;
+        Ok(self.ids.iter().copied().zip(self.kept.iter().copied()).take(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_are_the_best_in_any_order() {
+        let all: Vec<(u32, f32)> = (0..1000u32).map(|i| (i, ((i * 7919) % 101) as f32 - 50.0)).collect();
+        let mut first = Candidates::default();
+        first.start(37, f32::INFINITY);
+        first.extend(3, all.iter().copied());
+        let mut second = Candidates::default();
+        second.start(37, f32::INFINITY);
+        second.extend(3, all.iter().rev().copied());
+        let (first, second) = (first.finish(), second.finish());
+        first.sort_unstable();
+        second.sort_unstable();
+        assert_eq!(first, second);
+        let mut sorted = all;
+        sorted.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let expected: Vec<_> = sorted[..37].iter().map(|x| (x.0 as usize, x.1)).collect();
+        assert_eq!(first.iter().map(|c| (c.row(), c.estimate())).collect::<Vec<_>>(), expected);
+        assert!(first.iter().all(|c| c.probe() == 3));
+    }
+}

@@ -1,0 +1,223 @@
+//! Head codes: the leading principal components of residuals in 4 bits each, sixteen rows a panel.
+//!
+//! A row x of the zone with centroid c is coded by its residual r = x − c in the principal directions of all
+//! residuals, each on the step that suits its spread. With q the query, r̂ the decoded residual, and everything
+//! taken from the mean of all rows,
+//!
+//! |q − x|² ≈ |q − c|² + (|r|² + 2⟨c, r̂⟩) − 2⟨q, r̂⟩:
+//!
+//! the first term is one number per zone, the second one per row, and the third an integer product of the query,
+//! prepared once for all zones, with the code. What the code does not say (r − r̂) errs only against q − c.
+
+use layouts::AlignedVec;
+use hnsw::pieces::{Moments, Rotation, nearest, principal};
+use simd_kernels::{Kernels, Rows};
+
+use crate::Error;
+
+/// Standard deviations within the range of a code: the best uniform 4-bit quantiser of a Gaussian.
+const RANGE: f64 = 2.7;
+/// The code of a residual of 0.
+const MIDDLE: f32 = 7.5;
+
+/// How residuals become codes.
+#[derive(Debug)]
+pub(crate) struct HeadCode {
+    pub(crate) rotation: Rotation,
+    /// Coded dimensions, a multiple of 8.
+    pub(crate) dims: usize,
+    /// Of the mean of all rows, per coded dimension, in units of integer rows.
+    pub(crate) means: Vec<f32>,
+    /// One over the length of each rounded direction.
+    pub(crate) inverse_lengths: Vec<f32>,
+    /// Steps of the codes in the unit of integer rows.
+    pub(crate) steps: Vec<f32>,
+    /// Share of the residuals' variance that the codes lose.
+    pub(crate) loss: f64,
+}
+
+/// What a scan wants to know of a query.
+#[derive(Debug, Default)]
+pub(crate) struct HeadQuery {
+    /// Weights of the dimensions.
+    pub(crate) weights: Vec<i8>,
+    /// What a unit of the integer product is worth.
+    pub(crate) scale: f32,
+    /// ⟨q, r̂⟩ of codes of 0, subtracted from products.
+    pub(crate) bias: f32,
+    /// Scratch: coordinates.
+    rotated: Vec<i32>,
+    weighted: Vec<f32>,
+}
+
+/// Scratch of encoding.
+#[derive(Debug, Default)]
+pub(crate) struct HeadScratch {
+    row: Vec<i32>,
+    centroid: Vec<f32>,
+}
+
+impl HeadCode {
+    /// Learns `dims` (a multiple of 8, at most the row's own rounded up) directions from a sample of residuals.
+    pub(crate) fn train(
+        residuals: Rows<'_, i8>,
+        mean: &[f64],
+        dims: usize,
+        kernels: &'static Kernels,
+    ) -> Result<Self, Error> {
+        let dim = residuals.dim();
+        let moments = Moments::of(residuals, kernels)?;
+        let total: f64 = moments.variance.iter().sum();
+        let count = dims.min(dim);
+        let (directions, variances) = if moments.covariance.is_empty() {
+            // Too long to turn: the dimensions of most spread, as they are.
+            let mut order: Vec<usize> = (0..dim).collect();
+            let spread = |j: usize| moments.variance.get(j).copied().unwrap_or(0.0);
+            order.sort_by(|&a, &b| spread(b).total_cmp(&spread(a)).then(a.cmp(&b)));
+            order.truncate(count);
+            let mut directions = vec![0.0; count * dim];
+            for (direction, &j) in directions.chunks_exact_mut(dim).zip(&order) {
+                direction[j] = 1.0;
+            }
+            (directions, order.iter().map(|&j| spread(j)).collect())
+        } else {
+            principal(&moments.covariance, dim, count)
+        };
+        let (rotation, lengths) = Rotation::new(&directions, dim)?;
+        let mut means: Vec<f32> = directions
+            .chunks_exact(dim)
+            .map(|direction| direction.iter().zip(mean).map(|(x, mean)| x * mean).sum::<f64>() as f32)
+            .collect();
+        // A direction without spread keeps a step, so that nothing divides by zero.
+        let floor = (variances.first().copied().unwrap_or(0.0) * 1e-6).max(1e-6);
+        let mut steps: Vec<f32> = variances
+            .iter()
+            .map(|variance| (2.0 * RANGE / 15.0 * variance.max(floor).sqrt()) as f32)
+            .collect();
+        let coded: f64 = variances
+            .iter()
+            .zip(&steps)
+            .map(|(&variance, &step)| (f64::from(step) * f64::from(step) / 12.0).min(variance))
+            .sum();
+        let kept: f64 = variances.iter().sum();
+        let mut inverse_lengths: Vec<f32> = lengths.iter().map(|length| (1.0 / length) as f32).collect();
+        means.resize(dims, 0.0);
+        steps.resize(dims, 1.0);
+        inverse_lengths.resize(dims, 0.0);
+        Ok(Self {
+            rotation,
+            dims,
+            means,
+            inverse_lengths,
+            steps,
+            loss: ((total - kept).max(0.0) + coded) / total.max(f64::MIN_POSITIVE),
+        })
+    }
+
+    /// Bytes of a code.
+    pub(crate) fn bytes(&self) -> usize {
+        self.dims / 2
+    }
+
+    /// Where integer rows lie in the coded dimensions, from the mean.
+    fn coordinates(
+        &self,
+        row: &[i8],
+        kernels: &'static Kernels,
+        rotated: &mut Vec<i32>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        rotated.resize(self.rotation.width(), 0);
+        self.rotation.apply(Rows::new(row, self.rotation.dim)?, kernels, rotated)?;
+        out.clear();
+        let scales = self.inverse_lengths.iter().zip(&self.means);
+        out.extend(rotated.iter().zip(scales).map(|(&x, (inverse, mean))| x as f32 * inverse - mean));
+        out.resize(self.dims, 0.0);
+        Ok(())
+    }
+
+    /// Makes a centroid ready for the rows of its zone.
+    pub(crate) fn centre(
+        &self,
+        centroid: &[i8],
+        kernels: &'static Kernels,
+        scratch: &mut HeadScratch,
+    ) -> Result<(), Error> {
+        let mut out = std::mem::take(&mut scratch.centroid);
+        let done = self.coordinates(centroid, kernels, &mut scratch.row, &mut out);
+        scratch.centroid = out;
+        done
+    }
+
+    /// Writes the code of a row, one code a byte, and returns 2⟨c, r̂⟩.
+    pub(crate) fn encode(
+        &self,
+        row: &[i8],
+        kernels: &'static Kernels,
+        scratch: &mut HeadScratch,
+        flat: &mut Vec<f32>,
+        out: &mut [u8],
+    ) -> Result<f32, Error> {
+        self.coordinates(row, kernels, &mut scratch.row, flat)?;
+        let mut cross = 0.0f32;
+        let values = flat.iter().zip(&scratch.centroid).zip(&self.steps);
+        for (out, ((&x, &c), &step)) in out.iter_mut().zip(values) {
+            let code = ((x - c) / step + MIDDLE).clamp(0.0, 15.0);
+            let code = nearest(code);
+            *out = code as u8;
+            cross += c * (step * (code as f32 - MIDDLE));
+        }
+        Ok(2.0 * cross)
+    }
+
+    /// Makes a query ready.
+    pub(crate) fn prepare(
+        &self,
+        query: &[i8],
+        kernels: &'static Kernels,
+        ready: &mut HeadQuery,
+    ) -> Result<(), Error> {
+        let mut weighted = std::mem::take(&mut ready.weighted);
+        let done = self.coordinates(query, kernels, &mut ready.rotated, &mut weighted);
+        for (x, step) in weighted.iter_mut().zip(&self.steps) {
+            *x *= step;
+        }
+        let largest = weighted.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        ready.scale = largest / 127.0;
+        ready.weights.clear();
+        ready.weights.extend(weighted.iter().map(|x| nearest(x * inverse) as i8));
+        let sum: i32 = ready.weights.iter().map(|&x| i32::from(x)).sum();
+        ready.bias = MIDDLE * sum as f32 * ready.scale;
+        ready.weighted = weighted;
+        done
+    }
+}
+
+/// Moves the codes of sixteen rows (one a byte, `dims` each, one row after another) into a panel.
+pub(crate) fn pack_panel(codes: &[u8], dims: usize, out: &mut [u8]) {
+    for (group, out) in out.chunks_exact_mut(64).enumerate() {
+        for (row, out) in out.chunks_exact_mut(4).enumerate() {
+            let from = row * dims + group * 8;
+            let Some(codes) = codes.get(from..from + 8) else { continue };
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = codes[j] | (codes[j + 4] << 4);
+            }
+        }
+    }
+}
+
+/// Codes of all rows of a zone in panels.
+pub(crate) fn pack(codes: &[u8], dims: usize, out: &mut AlignedVec<u8>) -> Result<(), Error> {
+    let rows = codes.len() / dims.max(1);
+    let mut panel = vec![0u8; 8 * dims];
+    let mut padded = vec![0u8; 16 * dims];
+    for first in (0..rows).step_by(16) {
+        let codes = codes.get(first * dims..((first + 16) * dims).min(codes.len())).unwrap_or_default();
+        padded.fill(0);
+        padded[..codes.len()].copy_from_slice(codes);
+        pack_panel(&padded, dims, &mut panel);
+        out.extend_from_slice(&panel)?;
+    }
+    Ok(())
+}

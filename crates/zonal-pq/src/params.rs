@@ -1,0 +1,174 @@
+//! What a caller can ask of a build and of a search.
+
+use hnsw::Metric;
+
+use crate::Error;
+use crate::candidates::MOST_PROBES;
+
+/// What estimates are made better with before vectors are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refine {
+    /// [`Refine::Bytes`] where vectors are wider than a byte a dimension, else [`Refine::Vectors`].
+    #[default]
+    Auto,
+    /// One byte a dimension on one step, then the vectors.
+    Bytes,
+    /// The vectors alone.
+    Vectors,
+}
+
+/// How an index is built.
+///
+/// ```
+/// use zonal_pq::BuildParams;
+/// let params = BuildParams::new().zones(1024).second(0.2);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildParams {
+    pub(crate) zones: usize,
+    pub(crate) code_dims: usize,
+    pub(crate) refine: Refine,
+    pub(crate) second: f32,
+    pub(crate) sample: usize,
+    pub(crate) iterations: usize,
+    pub(crate) balance: f32,
+    pub(crate) lambda: f32,
+    pub(crate) graph_from: usize,
+}
+
+impl Default for BuildParams {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BuildParams {
+    /// As many zones as suits the number of vectors, codes as long as suits their spread, every vector in one zone.
+    pub fn new() -> Self {
+        Self {
+            zones: 0,
+            code_dims: 0,
+            refine: Refine::Auto,
+            second: 0.0,
+            sample: 64,
+            iterations: 4,
+            balance: 0.0,
+            lambda: 1.0,
+            graph_from: 8192,
+        }
+    }
+
+    /// The number of zones (`nlist`); 0 picks it by the number of vectors. There are fewer where there are fewer
+    /// vectors.
+    #[must_use]
+    pub fn zones(mut self, zones: usize) -> Self {
+        self.zones = zones;
+        self
+    }
+
+    /// Principal components in a scan code, 4 bits each: a multiple of 8, or 0 to pick it by their spread.
+    #[must_use]
+    pub fn code_dims(mut self, dims: usize) -> Self {
+        self.code_dims = dims;
+        self
+    }
+
+    /// What estimates are made better with before vectors are measured.
+    #[must_use]
+    pub fn refine(mut self, refine: Refine) -> Self {
+        self.refine = refine;
+        self
+    }
+
+    /// The share of vectors (0 to 1) that are stored in a second zone as well, those first that lie between zones:
+    /// more memory, fewer probes.
+    #[must_use]
+    pub fn second(mut self, share: f32) -> Self {
+        self.second = share;
+        self
+    }
+
+    /// Parameters of the build's stages, for experiments: not part of the stable interface.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn experiment(mut self, name: &str, value: f64) -> Self {
+        match name {
+            "sample" => self.sample = value as usize,
+            "iterations" => self.iterations = value as usize,
+            "balance" => self.balance = value as f32,
+            "lambda" => self.lambda = value as f32,
+            "graph_from" => self.graph_from = value as usize,
+            _ => {}
+        }
+        self
+    }
+
+    pub(crate) fn check(&self, metric: Metric) -> Result<(), Error> {
+        let refuse = |argument, value: String, expected| Err(Error::Parameter { argument, value, expected });
+        if self.zones > 1 << 24 {
+            return refuse("zones", self.zones.to_string(), "at most 16,777,216");
+        }
+        if !self.code_dims.is_multiple_of(8) || self.code_dims > 1 << 14 {
+            return refuse("code_dims", self.code_dims.to_string(), "a multiple of 8 up to 16,384");
+        }
+        if !(0.0..=1.0).contains(&self.second) {
+            return refuse("second", self.second.to_string(), "0 to 1");
+        }
+        if metric == Metric::Hamming {
+            return refuse("metric", "hamming".to_owned(), "l2, inner product or cosine");
+        }
+        Ok(())
+    }
+}
+
+/// How a query is searched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SearchParams {
+    /// Neighbours wanted. Fewer are found only where the zones that are visited hold fewer.
+    pub k: usize,
+    /// Zones visited, at most 65,536; more find more, and cost more.
+    pub nprobe: usize,
+    /// Candidates measured after the scan; raised to `k` where it is below.
+    pub rerank: usize,
+    /// Zones whose centroid is farther than the nearest one's by more than this factor (of squared distances) are
+    /// passed over. Infinite unless set.
+    pub reach: f32,
+}
+
+impl SearchParams {
+    /// `k` neighbours from `nprobe` zones; 4 k + 20 candidates are measured.
+    pub const fn new(k: usize, nprobe: usize) -> Self {
+        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY }
+    }
+
+    /// Measures `rerank` candidates after the scan.
+    #[must_use]
+    pub const fn rerank(mut self, rerank: usize) -> Self {
+        self.rerank = rerank;
+        self
+    }
+
+    /// Passes over zones whose centroid is farther (in squared distance) than `reach` times the nearest.
+    #[must_use]
+    pub const fn reach(mut self, reach: f32) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// Checked and within what there is.
+    pub(crate) fn within(&self, zones: usize, rows: usize) -> Result<Self, Error> {
+        if self.reach.is_nan() || self.reach < 1.0 {
+            let value = self.reach.to_string();
+            return Err(Error::Parameter { argument: "reach", value, expected: "1 or more" });
+        }
+        let k = self.k.min(rows);
+        Ok(Self {
+            k,
+            nprobe: self.nprobe.clamp(1, MOST_PROBES).min(zones.max(1)),
+            rerank: self.rerank.max(k).min(rows),
+            ..*self
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Postings: what a zone holds, and where postings come from.
+
+use std::ops::Range;
+
+use layouts::{AlignedVec, Storage};
+use simd_kernels::{Element, PANEL_ROWS};
+
+use crate::zones::NONE;
+
+/// What a scan reads of a zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanned<'a> {
+    /// Rows.
+    pub(crate) len: usize,
+    /// Codes in whole panels.
+    pub(crate) codes: &'a [u8],
+    /// What the estimate of each row adds; infinite in the places of padding, which so are never near.
+    pub(crate) factors: &'a [f32],
+}
+
+/// Where postings come from: memory, a file, or a snapshot of an index that changes.
+///
+/// Zones are below [`zones`](Self::zones) and rows below the length of theirs; for others there are empty slices and
+/// zeros.
+pub(crate) trait Postings<T>: Sync {
+    /// Zones.
+    fn zones(&self) -> usize;
+    /// Rows in all zones, second places included.
+    fn rows(&self) -> usize;
+    /// What a scan of a zone reads.
+    fn scanned(&self, zone: u32) -> Scanned<'_>;
+    /// The ids of a zone's rows.
+    fn ids(&self, zone: u32) -> &[u32];
+    /// Whether integer rows are kept.
+    fn has_bytes(&self) -> bool;
+    /// An integer row.
+    fn bytes(&self, zone: u32, row: usize) -> &[i8];
+    /// A vector.
+    fn vector(&self, zone: u32, row: usize) -> &[T];
+    /// Under cosine the inverse length of a vector, under inner product |x|² in the unit of integer rows.
+    fn norm(&self, zone: u32, row: usize) -> f32;
+    /// Whether rows can be in two zones.
+    fn has_homes(&self) -> bool;
+    /// The zone that a row lives in, if it is here a second time, else [`NONE`](crate::zones::NONE).
+    fn home(&self, zone: u32, row: usize) -> u32;
+}
+
+/// All postings one after another, zone by zone.
+#[derive(Debug)]
+pub(crate) struct Frozen<T> {
+    /// First row of each zone, and the end.
+    pub(crate) starts: Storage<u32>,
+    /// First panel of each zone, and the end.
+    pub(crate) panels: Storage<u32>,
+    /// Bytes of a panel.
+    pub(crate) panel_bytes: usize,
+    pub(crate) codes: Storage<u8>,
+    pub(crate) factors: Storage<f32>,
+    pub(crate) ids: Storage<u32>,
+    pub(crate) bytes: Storage<i8>,
+    pub(crate) vectors: Storage<T>,
+    pub(crate) norms: Storage<f32>,
+    pub(crate) homes: Storage<u32>,
+    /// Elements of an integer row and of a vector.
+    pub(crate) row_dim: usize,
+    pub(crate) dim: usize,
+}
+
+impl<T> Frozen<T> {
+    fn range(starts: &[u32], zone: u32) -> Range<usize> {
+        let at = |zone: usize| starts.get(zone).map_or(0, |&start| start as usize);
+        at(zone as usize)..at(zone as usize + 1)
+    }
+
+    /// The place of a row among all.
+    #[inline]
+    fn place(&self, zone: u32, row: usize) -> usize {
+        self.starts.get(zone as usize).map_or(usize::MAX / 2, |&start| start as usize + row)
+    }
+
+    /// Bytes of everything.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.starts)
+            + size_of_val(&*self.panels)
+            + self.codes.len()
+            + size_of_val(&*self.factors)
+            + size_of_val(&*self.ids)
+            + self.bytes.len()
+            + size_of_val(&*self.vectors)
+            + size_of_val(&*self.norms)
+            + size_of_val(&*self.homes)
+    }
+}
+
+impl<T: Element> Postings<T> for Frozen<T> {
+    fn zones(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    #[inline]
+    fn scanned(&self, zone: u32) -> Scanned<'_> {
+        let panels = Self::range(&self.panels, zone);
+        Scanned {
+            len: Self::range(&self.starts, zone).len(),
+            codes: of(&self.codes, &panels, self.panel_bytes),
+            factors: of(&self.factors, &panels, PANEL_ROWS),
+        }
+    }
+
+    #[inline]
+    fn ids(&self, zone: u32) -> &[u32] {
+        of(&self.ids, &Self::range(&self.starts, zone), 1)
+    }
+
+    #[inline]
+    fn has_bytes(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    #[inline]
+    fn bytes(&self, zone: u32, row: usize) -> &[i8] {
+        let at = self.place(zone, row);
+        of(&self.bytes, &(at..at + 1), self.row_dim)
+    }
+
+    #[inline]
+    fn vector(&self, zone: u32, row: usize) -> &[T] {
+        let at = self.place(zone, row);
+        of(&self.vectors, &(at..at + 1), self.dim)
+    }
+
+    #[inline]
+    fn norm(&self, zone: u32, row: usize) -> f32 {
+        self.norms.get(self.place(zone, row)).copied().unwrap_or(0.0)
+    }
+
+    #[inline]
+    fn has_homes(&self) -> bool {
+        !self.homes.is_empty()
+    }
+
+    #[inline]
+    fn home(&self, zone: u32, row: usize) -> u32 {
+        self.homes.get(self.place(zone, row)).copied().unwrap_or(NONE)
+    }
+}
+
+/// `width` elements for each of `range`; nothing of an empty slice.
+fn of<'a, U>(all: &'a [U], range: &Range<usize>, width: usize) -> &'a [U] {
+    all.get(range.start.saturating_mul(width)..range.end.saturating_mul(width)).unwrap_or_default()
+}
+
+/// Storage of something that is not kept.
+pub(crate) fn nothing<U>() -> Storage<U> {
+    Storage::Owned(AlignedVec::new())
+}
