@@ -13,6 +13,7 @@ mod index;
 mod params;
 mod posting;
 mod progress;
+pub mod quantiser;
 mod range;
 mod refine;
 mod route;
