@@ -32,8 +32,6 @@ pub(crate) struct HeadCode {
     pub(crate) inverse_lengths: Vec<f32>,
     /// Steps of the codes in the unit of integer rows.
     pub(crate) steps: Vec<f32>,
-    /// Share of the residuals' variance that the codes lose.
-    pub(crate) loss: f64,
 }
 
 /// What a scan wants to know of a query.
@@ -67,7 +65,6 @@ impl HeadCode {
     ) -> Result<Self, Error> {
         let dim = residuals.dim();
         let moments = Moments::of(residuals, kernels)?;
-        let total: f64 = moments.variance.iter().sum();
         let count = dims.min(dim);
         let (directions, variances) = if moments.covariance.is_empty() {
             // Too long to turn: the dimensions of most spread, as they are.
@@ -94,24 +91,11 @@ impl HeadCode {
             .iter()
             .map(|variance| (2.0 * RANGE / 15.0 * variance.max(floor).sqrt()) as f32)
             .collect();
-        let coded: f64 = variances
-            .iter()
-            .zip(&steps)
-            .map(|(&variance, &step)| (f64::from(step) * f64::from(step) / 12.0).min(variance))
-            .sum();
-        let kept: f64 = variances.iter().sum();
         let mut inverse_lengths: Vec<f32> = lengths.iter().map(|length| (1.0 / length) as f32).collect();
         means.resize(dims, 0.0);
         steps.resize(dims, 1.0);
         inverse_lengths.resize(dims, 0.0);
-        Ok(Self {
-            rotation,
-            dims,
-            means,
-            inverse_lengths,
-            steps,
-            loss: ((total - kept).max(0.0) + coded) / total.max(f64::MIN_POSITIVE),
-        })
+        Ok(Self { rotation, dims, means, inverse_lengths, steps })
     }
 
     /// Bytes of a code.

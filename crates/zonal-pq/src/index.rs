@@ -9,7 +9,7 @@ use crate::build;
 use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::error::Error;
-use crate::params::{BuildParams, SearchParams};
+use crate::params::{BuildParams, ScanCode, SearchParams};
 use crate::posting::{Frozen, Postings};
 use crate::route::Router;
 use crate::search::{Parts, Searcher, knn};
@@ -122,11 +122,22 @@ impl<T: Element> ZonalPq<T> {
             + graph
     }
 
-    /// Share of the residuals' variance that the scan codes lose.
-    pub fn code_loss(&self) -> f64 {
+    /// What a scan reads: never [`ScanCode::Auto`], but what was chosen.
+    pub fn code(&self) -> ScanCode {
         match &self.code {
-            Code::Head(head) => head.loss,
+            Code::Head(head) => ScanCode::Components { dims: head.dims },
+            Code::Rabitq(rabitq) => ScanCode::Rabitq { bits: rabitq.params().bits },
+            Code::Lvq(lvq) => ScanCode::Lvq { bits: lvq.bits() },
+            Code::Product(product) => {
+                ScanCode::Product { subspaces: product.subspaces(), bits: product.bits() }
+            }
         }
+    }
+
+    /// Bytes that a scan reads of every vector: its code and its factors.
+    pub fn code_bytes(&self) -> f64 {
+        let unit = self.code.unit_bytes() + 4 * self.code.columns() * self.code.unit_rows();
+        unit as f64 / self.code.unit_rows() as f64
     }
 
     /// What every search of this index looks at.

@@ -27,7 +27,7 @@ pub use error::Error;
 pub use hnsw::{IdFilter, IdSet, Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
-pub use params::{BuildParams, Refine, SearchParams};
+pub use params::{BuildParams, Refine, ScanCode, SearchParams};
 pub use search::Searcher;
 
 /// Fails to compile should a public type stop being shareable between threads.

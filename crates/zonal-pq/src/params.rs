@@ -5,6 +5,7 @@ use hnsw::Metric;
 use crate::Error;
 use crate::calibrate::Calibration;
 use crate::candidates::MOST_PROBES;
+use crate::quantiser::SymbolBits;
 
 /// What estimates are made better with before vectors are measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +20,37 @@ pub enum Refine {
     Vectors,
 }
 
+/// What a scan reads of every vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScanCode {
+    /// [`ScanCode::Components`], half of the dimensions and at most 256.
+    #[default]
+    Auto,
+    /// The leading principal components of the residuals in 4 bits each.
+    Components {
+        /// How many: a multiple of 8.
+        dims: usize,
+    },
+    /// RaBitQ: a random rotation and 1 to 8 bits a dimension.
+    Rabitq {
+        /// Bits a dimension.
+        bits: u8,
+    },
+    /// 4 or 8 bits a dimension, scaled per vector.
+    Lvq {
+        /// Bits a dimension.
+        bits: u8,
+    },
+    /// Product codes of the residuals.
+    Product {
+        /// Sub-spaces, at most the dimension (of inner products: of the vectors).
+        subspaces: usize,
+        /// Bits of each symbol.
+        bits: SymbolBits,
+    },
+}
+
 /// How an index is built.
 ///
 /// ```
@@ -28,7 +60,7 @@ pub enum Refine {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildParams {
     pub(crate) zones: usize,
-    pub(crate) code_dims: usize,
+    pub(crate) code: ScanCode,
     pub(crate) refine: Refine,
     pub(crate) second: f32,
     pub(crate) sample: usize,
@@ -48,7 +80,7 @@ impl BuildParams {
     pub fn new() -> Self {
         Self {
             zones: 0,
-            code_dims: 0,
+            code: ScanCode::Auto,
             refine: Refine::Auto,
             second: 0.0,
             sample: 64,
@@ -66,10 +98,10 @@ impl BuildParams {
         self
     }
 
-    /// Principal components in a scan code, 4 bits each: a multiple of 8, or 0 to pick it by their spread.
+    /// What a scan reads of every vector.
     #[must_use]
-    pub fn code_dims(mut self, dims: usize) -> Self {
-        self.code_dims = dims;
+    pub fn code(mut self, code: ScanCode) -> Self {
+        self.code = code;
         self
     }
 
@@ -107,8 +139,10 @@ impl BuildParams {
         if self.zones > 1 << 24 {
             return refuse("zones", self.zones.to_string(), "at most 16,777,216");
         }
-        if !self.code_dims.is_multiple_of(8) || self.code_dims > 1 << 14 {
-            return refuse("code_dims", self.code_dims.to_string(), "a multiple of 8 up to 16,384");
+        if let ScanCode::Components { dims } = self.code
+            && (dims == 0 || !dims.is_multiple_of(8) || dims > 1 << 14)
+        {
+            return refuse("code dims", dims.to_string(), "a multiple of 8 up to 16,384");
         }
         if !(0.0..=1.0).contains(&self.second) {
             return refuse("second", self.second.to_string(), "0 to 1");

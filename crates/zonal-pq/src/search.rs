@@ -25,6 +25,7 @@ pub struct Searcher {
     pub(crate) probes: Vec<Probe>,
     pub(crate) asked: Prepared,
     pub(crate) estimates: Estimates,
+    pub(crate) gathered: Vec<i8>,
     pub(crate) candidates: Candidates,
     pub(crate) refiner: Refiner,
     pub(crate) scanned: u64,
@@ -52,6 +53,7 @@ impl Searcher {
             probes: Vec::new(),
             asked: Prepared::default(),
             estimates: Estimates::default(),
+            gathered: Vec::new(),
             candidates: Candidates::default(),
             refiner: Refiner::new()?,
             scanned: 0,
@@ -192,7 +194,6 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
     accepts: impl Fn(&[u32], u32) -> bool,
 ) -> Result<(), Error> {
     let query = &searcher.asked.code;
-    let (slope, bias) = (query.slope(), query.bias());
     let last = searcher.probes.len();
     let first = places.start.min(last);
     let probes = searcher.probes.get(first..places.end.min(last)).unwrap_or_default();
@@ -203,16 +204,17 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
             prefetch_slice(next.codes, FETCHED);
             prefetch_slice(next.factors, FETCHED);
         }
-        let places = posting.factors.len();
-        if searcher.estimates.sums.len() < places {
-            searcher.estimates.sums.resize(places, 0);
+        let estimates = &mut searcher.estimates;
+        if estimates.sums.len() < posting.places {
+            estimates.sums.resize(posting.places, 0);
         }
-        let Some(sums) = searcher.estimates.sums.get_mut(..places) else { continue };
-        parts.code.sums(query.weights(), posting.codes, parts.kernels, sums)?;
+        let Some(sums) = estimates.sums.get_mut(..posting.places) else { continue };
+        let one = std::iter::once(query);
+        parts.code.sums(one, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
         let limit = searcher.candidates.limit();
-        let base = probe.distance + bias;
-        let found =
-            searcher.estimates.select(0..places, posting.factors, base, slope, limit, parts.kernels)?;
+        let found = estimates.select(0..posting.places, limit, parts.kernels, |sums, out| {
+            parts.code.estimates(query, probe.distance, sums, posting.factors, out);
+        })?;
         let ids = parts.postings.ids(probe.zone);
         searcher.candidates.extend(first + index, found.filter(|&(row, _)| accepts(ids, row)));
         searcher.scanned += posting.len as u64;
