@@ -73,12 +73,8 @@ pub(crate) fn build<T: Element>(
     let integers = Rows::new(&integers, dim)?;
 
     let wanted = if params.zones == 0 { zones_for(vectors.len()) } else { params.zones };
-    let plan = Plan {
-        zones: wanted,
-        sample: params.sample,
-        iterations: params.iterations,
-        balance: params.balance,
-    };
+    let plan =
+        Plan { zones: wanted, sample: params.sample, iterations: params.iterations, balance: params.balance };
     let centroids = cluster(integers, &plan, kernels, &mut stages)?;
     stages.begin("assigning vectors")?;
     let packed = Centroids::new(Rows::new(&centroids, dim)?, |_| 0)?;
@@ -206,7 +202,8 @@ fn fill<T: Element>(
     kernels: &'static Kernels,
 ) -> Result<Frozen<T>, Error> {
     let zones = centroids.len();
-    let (mut starts, mut panels) = (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
+    let (mut starts, mut panels) =
+        (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
     let (mut at, mut panel) = (0usize, 0usize);
     for zone in 0..=zones {
         starts.push(at as u32)?;
@@ -292,14 +289,12 @@ fn encode<T: Element>(
     let mut flat = Vec::new();
     let mut codes = vec![0u8; entries.len() * head.dims];
     let padded = entries.len().next_multiple_of(PANEL_ROWS);
-    let mut part =
-        Part { codes: AlignedVec::new(), factors: Vec::with_capacity(padded), norms: Vec::new() };
+    let mut part = Part { codes: AlignedVec::new(), factors: Vec::with_capacity(padded), norms: Vec::new() };
     head.centre(centroid, kernels, &mut scratch)?;
     for (entry, code) in entries.iter().zip(codes.chunks_exact_mut(head.dims)) {
         let row = integers.row(entry.row as usize).unwrap_or_default();
         let vector = vectors.row(entry.row as usize).unwrap_or_default();
-        let length: i32 =
-            row.iter().zip(centroid).map(|(&x, &c)| (i32::from(x) - i32::from(c)).pow(2)).sum();
+        let length: i32 = row.iter().zip(centroid).map(|(&x, &c)| (i32::from(x) - i32::from(c)).pow(2)).sum();
         let cross = head.encode(row, kernels, &mut scratch, &mut flat, code)?;
         part.factors.push(length as f32 + cross - space.shift(vector));
         match space.metric {

@@ -85,7 +85,8 @@ fn gcd(a: usize, b: usize) -> usize {
 /// `zones` centroids of the rows: cut in parts, and every part again.
 fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Vec<i8>, Error> {
     let dim = rows.dim();
-    let branches = if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
+    let branches =
+        if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
     let mut centroids = Vec::with_capacity(branches * dim);
     for place in spread(rows.len(), branches) {
         centroids.extend_from_slice(rows.row(place).unwrap_or_default());
@@ -127,17 +128,19 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
 /// `total` shared out in proportion to `counts`, none to what has none and at most one for each that it has.
 fn shares(counts: &[usize], total: usize) -> Vec<usize> {
     let sum: usize = counts.iter().sum();
-    let mut shares: Vec<usize> =
-        counts.iter().map(|&count| (count * total / sum.max(1)).clamp(usize::from(count > 0), count.max(1))).collect();
+    let mut shares: Vec<usize> = counts
+        .iter()
+        .map(|&count| (count * total / sum.max(1)).clamp(usize::from(count > 0), count.max(1)))
+        .collect();
     for (share, &count) in shares.iter_mut().zip(counts) {
         *share = (*share).min(count);
     }
     let mut given: usize = shares.iter().sum();
     while given < total.min(sum) {
         // To whoever has the most rows for each of its shares.
-        let next = (0..counts.len())
-            .filter(|&i| shares[i] < counts[i])
-            .max_by(|&a, &b| (counts[a] * shares[b].max(1)).cmp(&(counts[b] * shares[a].max(1))).then(b.cmp(&a)));
+        let next = (0..counts.len()).filter(|&i| shares[i] < counts[i]).max_by(|&a, &b| {
+            (counts[a] * shares[b].max(1)).cmp(&(counts[b] * shares[a].max(1))).then(b.cmp(&a))
+        });
         let Some(next) = next else { break };
         shares[next] += 1;
         given += 1;
@@ -191,14 +194,16 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     let mut counts = vec![0u32; zones];
     for (row, &(zone, _)) in rows.iter().zip(found) {
         let zone = zone as usize;
-        if let (Some(sums), Some(count)) = (sums.get_mut(zone * dim..(zone + 1) * dim), counts.get_mut(zone)) {
+        if let (Some(sums), Some(count)) = (sums.get_mut(zone * dim..(zone + 1) * dim), counts.get_mut(zone))
+        {
             *count += 1;
             for (sum, &x) in sums.iter_mut().zip(row) {
                 *sum += i32::from(x);
             }
         }
     }
-    for ((centroid, sums), &count) in centroids.chunks_exact_mut(dim).zip(sums.chunks_exact(dim)).zip(&counts) {
+    for ((centroid, sums), &count) in centroids.chunks_exact_mut(dim).zip(sums.chunks_exact(dim)).zip(&counts)
+    {
         if count > 0 {
             let half = count as i32 / 2;
             for (x, &sum) in centroid.iter_mut().zip(sums) {
@@ -218,7 +223,8 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     empty.reverse();
     for (_, row) in far {
         let Some(zone) = empty.pop() else { break };
-        if let (Some(centroid), Some(row)) = (centroids.get_mut(zone * dim..(zone + 1) * dim), rows.row(row)) {
+        if let (Some(centroid), Some(row)) = (centroids.get_mut(zone * dim..(zone + 1) * dim), rows.row(row))
+        {
             centroid.copy_from_slice(row);
         }
     }
