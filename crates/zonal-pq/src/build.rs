@@ -183,12 +183,7 @@ fn learn(
     let floats = || residuals.iter().map(|&x| f32::from(x)).collect::<Vec<_>>();
     Ok(match params.code {
         ScanCode::Auto | ScanCode::Components { .. } => {
-            let dims = match params.code {
-                ScanCode::Components { dims } => dims.min(dim),
-                // Half of the dimensions, and not more than two lines of code.
-                _ => (dim / 2).clamp(32.min(dim), 256),
-            };
-            let dims = dims.next_multiple_of(8);
+            let dims = if let ScanCode::Components { dims } = params.code { dims } else { 0 };
             Code::Head(HeadCode::train(Rows::new(&residuals, dim)?, &mean, dims, kernels)?)
         }
         ScanCode::Rabitq { bits } => {

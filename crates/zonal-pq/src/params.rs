@@ -24,7 +24,8 @@ pub enum Refine {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScanCode {
-    /// [`ScanCode::Components`], half of the dimensions and at most 256.
+    /// [`ScanCode::Components`], as many as hold 86 % of the variance, at least 32 and at most 256; all dimensions where
+    /// they are much alike.
     #[default]
     Auto,
     /// The leading principal components of the residuals in 4 bits each.
