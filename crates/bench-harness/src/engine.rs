@@ -37,6 +37,9 @@ pub enum EngineError {
     /// The vectors do not fit the engine's element type.
     #[error(transparent)]
     Vectors(#[from] VectorsError),
+    /// The zonal index refused.
+    #[error("zonal-pq: {0}")]
+    Zonal(String),
     /// The graph index refused.
     #[error("hnsw: {0}")]
     Graph(String),
@@ -55,6 +58,12 @@ pub enum EngineError {
         engine: &'static str,
         /// The element type.
         dtype: &'static str,
+    },
+    /// An engine that searches only without filters.
+    #[error("{engine} does not search under a filter")]
+    NoFilter {
+        /// The engine.
+        engine: &'static str,
     },
     /// A search point outside the grid.
     #[error("search point {point} does not exist: the index has {points}")]
@@ -91,6 +100,14 @@ pub trait Index: fmt::Debug + Send + Sync {
 
     /// The search parameters to be measured, as printed, in order of rising effort; `-` for none.
     fn grid(&self) -> Vec<String>;
+
+    /// From now on only the base rows `allowed` may be found; `None` lifts the condition.
+    ///
+    /// # Errors
+    /// [`EngineError::NoFilter`] of an index that knows no filters.
+    fn restrict(&mut self, _allowed: Option<&[u32]>) -> Result<(), EngineError> {
+        Err(EngineError::NoFilter { engine: "this index" })
+    }
 
     /// Bytes that a single query has to read, where that is known: it makes the speed a share of what the
     /// machine can deliver.
@@ -156,19 +173,12 @@ pub enum SuiteError {
         /// What was given.
         name: String,
     },
-    /// A suite whose index is not written yet.
-    #[error(
-        "suite {name} is not built yet: the crate {name} has no index so far; kernels, exact, covertree and hnsw can run"
-    )]
-    NotBuilt {
-        /// The suite.
-        name: &'static str,
-    },
 }
 
 impl Suite {
-    /// The suites that can run, which is what [`Suite::All`] stands for.
-    pub const BUILT: [Suite; 4] = [Suite::Kernels, Suite::Exact, Suite::Covertree, Suite::Hnsw];
+    /// What [`Suite::All`] stands for.
+    pub const BUILT: [Suite; 5] =
+        [Suite::Kernels, Suite::Exact, Suite::Covertree, Suite::Hnsw, Suite::ZonalPq];
 
     /// The name used in records and on the command line.
     pub const fn name(self) -> &'static str {
@@ -183,20 +193,16 @@ impl Suite {
     }
 
     /// The suites to run for this name.
-    ///
-    /// # Errors
-    /// [`SuiteError::NotBuilt`] if its index does not exist yet.
-    pub fn resolve(self) -> Result<Vec<Suite>, SuiteError> {
+    pub fn resolve(self) -> Vec<Suite> {
         match self {
-            Suite::All => Ok(Self::BUILT.to_vec()),
-            Suite::Kernels | Suite::Exact | Suite::Covertree | Suite::Hnsw => Ok(vec![self]),
-            Suite::ZonalPq => Err(SuiteError::NotBuilt { name: self.name() }),
+            Suite::All => Self::BUILT.to_vec(),
+            one => vec![one],
         }
     }
 
     /// Whether the suite searches the data sets of `--dataset`; the others bring their own.
     pub const fn takes_datasets(self) -> bool {
-        matches!(self, Suite::Exact | Suite::Hnsw)
+        matches!(self, Suite::Exact | Suite::Hnsw | Suite::ZonalPq)
     }
 }
 

@@ -29,6 +29,7 @@ pub mod recall;
 pub mod truth;
 pub mod vectors;
 pub mod write;
+pub mod zonal_engine;
 
 // measuring
 pub mod bar;
@@ -37,6 +38,7 @@ pub mod covertree_suite;
 pub mod engine;
 pub mod exact;
 mod facts;
+mod hnsw_suite;
 pub mod kernel_suite;
 pub mod machine;
 mod number;

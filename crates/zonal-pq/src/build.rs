@@ -3,16 +3,17 @@
 use hnsw::pieces::{blocks, check_row, chunks};
 use hnsw::{Metric, Progress};
 use layouts::{AlignedVec, Storage};
-use simd_kernels::{Element, Kernels, PANEL_ROWS, Rows};
+use simd_kernels::{Element, Kernels, Rows};
 
 use crate::candidates::MOST_ROWS;
-use crate::code::Code;
+use crate::code::{Code, Encoded};
 use crate::error::Error;
-use crate::head::{HeadCode, HeadScratch, pack};
+use crate::head::HeadCode;
 use crate::index::ZonalPq;
-use crate::params::{BuildParams, Refine};
+use crate::params::{BuildParams, Refine, ScanCode};
 use crate::posting::{Frozen, nothing};
 use crate::progress::Stages;
+use crate::quantiser::{Lvq, ProductParams, ProductQuantiser, Rabitq, RabitqParams};
 use crate::route::Router;
 use crate::space::Space;
 use crate::zones::{Centroids, NONE, Plan, cluster, second_zones};
@@ -73,12 +74,7 @@ pub(crate) fn build<T: Element>(
     let integers = Rows::new(&integers, dim)?;
 
     let wanted = if params.zones == 0 { zones_for(vectors.len()) } else { params.zones };
-    let plan = Plan {
-        zones: wanted,
-        sample: params.sample,
-        iterations: params.iterations,
-        balance: params.balance,
-    };
+    let plan = Plan { zones: wanted, sample: params.sample, iterations: params.iterations };
     let centroids = cluster(integers, &plan, kernels, &mut stages)?;
     stages.begin("assigning vectors")?;
     let packed = Centroids::new(Rows::new(&centroids, dim)?, |_| 0)?;
@@ -104,8 +100,19 @@ pub(crate) fn build<T: Element>(
     let bytes = refine == Refine::Bytes && !space.is_lossless::<T>();
     let postings = fill(vectors, integers, &entries, centroids, (&space, &code), bytes, kernels)?;
     let router = Router::new(centroids, space.shifts(centroids)?, params.graph_from)?;
-    let (rows, params) = (vectors.len(), params.clone());
-    Ok(ZonalPq { kernels, space, router, code, postings, rows, params, file: None })
+    let places = postings.places(vectors.len());
+    Ok(ZonalPq {
+        kernels,
+        space,
+        router,
+        code,
+        postings,
+        rows: vectors.len(),
+        calibration: None,
+        places,
+        params: params.clone(),
+        file: None,
+    })
 }
 
 /// Entries sorted by zone, zones without rows left out, and zones with too many cut in several that have the same
@@ -178,19 +185,30 @@ fn learn(
     for mean in &mut mean {
         *mean /= count.max(1) as f64;
     }
-    let dims = if params.code_dims == 0 {
-        // Half of the dimensions, and not more than two lines of code.
-        (dim / 2).clamp(32.min(dim), 256)
-    } else {
-        params.code_dims.min(dim)
-    };
-    Ok(Code::Head(HeadCode::train(Rows::new(&residuals, dim)?, &mean, dims.next_multiple_of(8), kernels)?))
+    if residuals.is_empty() {
+        // Nothing to learn from: codes of no spread.
+        residuals.resize(dim, 0);
+    }
+    let floats = || residuals.iter().map(|&x| f32::from(x)).collect::<Vec<_>>();
+    Ok(match params.code {
+        ScanCode::Auto | ScanCode::Components { .. } => {
+            let dims = if let ScanCode::Components { dims } = params.code { dims } else { 0 };
+            Code::Head(HeadCode::train(Rows::new(&residuals, dim)?, &mean, dims, kernels)?)
+        }
+        ScanCode::Rabitq { bits } => {
+            Code::Rabitq(Rabitq::new(dim, &RabitqParams { bits, ..RabitqParams::default() })?)
+        }
+        ScanCode::Lvq { bits } => Code::Lvq(Lvq::new(dim, bits)?),
+        ScanCode::Product { subspaces, bits } => {
+            let params = ProductParams { subspaces, bits, ..ProductParams::default() };
+            Code::Product(ProductQuantiser::train(kernels, &floats(), dim, &params)?)
+        }
+    })
 }
 
 /// What a zone adds to the postings.
 struct Part {
-    codes: AlignedVec<u8>,
-    factors: Vec<f32>,
+    encoded: Encoded,
     norms: Vec<f32>,
 }
 
@@ -205,20 +223,23 @@ fn fill<T: Element>(
     kernels: &'static Kernels,
 ) -> Result<Frozen<T>, Error> {
     let zones = centroids.len();
-    let (mut starts, mut panels) = (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
-    let (mut at, mut panel) = (0usize, 0usize);
+    let (mut starts, mut units) =
+        (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
+    let (mut at, mut unit) = (0usize, 0usize);
     for zone in 0..=zones {
         starts.push(at as u32)?;
-        panels.push(panel as u32)?;
+        units.push(unit as u32)?;
         let rest = entries.get(at..).unwrap_or_default();
         let rows = rest.partition_point(|entry| entry.zone as usize <= zone);
         at += rows;
-        panel += rows.div_ceil(PANEL_ROWS);
+        unit += rows.div_ceil(code.unit_rows());
     }
     let mut frozen = Frozen {
         starts: Storage::from(starts),
-        panels: Storage::from(panels),
-        panel_bytes: code.panel_bytes(),
+        units: Storage::from(units),
+        unit_rows: code.unit_rows(),
+        unit_bytes: code.unit_bytes(),
+        columns: code.columns(),
         codes: nothing(),
         factors: nothing(),
         ids: nothing(),
@@ -243,12 +264,12 @@ fn fill<T: Element>(
         }
         Ok(parts)
     })?;
-    let mut codes = AlignedVec::with_capacity(panel * code.panel_bytes())?;
-    let mut factors = AlignedVec::with_capacity(panel * PANEL_ROWS)?;
+    let mut codes = AlignedVec::with_capacity(unit * code.unit_bytes())?;
+    let mut factors = AlignedVec::with_capacity(unit * code.unit_rows() * code.columns())?;
     let mut norms = AlignedVec::new();
     for part in parts.iter().flatten() {
-        codes.extend_from_slice(&part.codes)?;
-        factors.extend_from_slice(&part.factors)?;
+        codes.extend_from_slice(&part.encoded.codes)?;
+        factors.extend_from_slice(&part.encoded.factors)?;
         norms.extend_from_slice(&part.norms)?;
     }
     drop(parts);
@@ -286,28 +307,19 @@ fn encode<T: Element>(
     (space, code): (&Space, &Code),
     kernels: &'static Kernels,
 ) -> Result<Part, Error> {
-    let Code::Head(head) = code;
-    let mut scratch = HeadScratch::default();
-    let mut flat = Vec::new();
-    let mut codes = vec![0u8; entries.len() * head.dims];
-    let padded = entries.len().next_multiple_of(PANEL_ROWS);
-    let mut part =
-        Part { codes: AlignedVec::new(), factors: Vec::with_capacity(padded), norms: Vec::new() };
-    head.centre(centroid, kernels, &mut scratch)?;
-    for (entry, code) in entries.iter().zip(codes.chunks_exact_mut(head.dims)) {
-        let row = integers.row(entry.row as usize).unwrap_or_default();
-        let vector = vectors.row(entry.row as usize).unwrap_or_default();
-        let length: i32 =
-            row.iter().zip(centroid).map(|(&x, &c)| (i32::from(x) - i32::from(c)).pow(2)).sum();
-        let cross = head.encode(row, kernels, &mut scratch, &mut flat, code)?;
-        part.factors.push(length as f32 + cross - space.shift(vector));
+    let vector = |at: usize| {
+        let row = entries.get(at).map_or(0, |entry| entry.row as usize);
+        vectors.row(row).unwrap_or_default()
+    };
+    let rows = entries.iter().map(|entry| integers.row(entry.row as usize).unwrap_or_default());
+    let encoded = code.encode(rows, centroid, |at| space.shift(vector(at)), kernels)?;
+    let mut norms = Vec::new();
+    for at in 0..entries.len() {
         match space.metric {
-            Metric::Cosine => part.norms.push(space.check(vector, "vectors")?),
-            Metric::InnerProduct => part.norms.push(space.shift(vector)),
+            Metric::Cosine => norms.push(space.check(vector(at), "vectors")?),
+            Metric::InnerProduct => norms.push(space.shift(vector(at))),
             _ => {}
         }
     }
-    part.factors.resize(padded, f32::INFINITY);
-    pack(&codes, head.dims, &mut part.codes)?;
-    Ok(part)
+    Ok(Part { encoded, norms })
 }

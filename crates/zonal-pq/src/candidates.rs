@@ -55,7 +55,7 @@ impl Candidates {
         self.best.clear();
         self.wanted = wanted.max(1);
         self.limit = limit;
-        self.best.reserve(2 * self.wanted);
+        self.best.reserve(2 * self.wanted.min(1 << 16));
     }
 
     /// The estimate above which nothing is taken any more.
@@ -70,7 +70,7 @@ impl Candidates {
             if estimate > self.limit {
                 continue;
             }
-            if self.best.len() >= 2 * self.wanted {
+            if self.best.len() >= 2usize.saturating_mul(self.wanted) {
                 self.cut();
                 if estimate > self.limit {
                     continue;
@@ -87,6 +87,14 @@ impl Candidates {
             self.limit = last.estimate().min(self.limit);
             self.best.truncate(self.wanted);
         }
+    }
+
+    /// The estimate of the `k`-th best so far, or infinity while there are fewer.
+    pub(crate) fn kth(&mut self, k: usize) -> f32 {
+        if k == 0 || self.best.len() < k {
+            return f32::INFINITY;
+        }
+        self.best.select_nth_unstable(k - 1).1.estimate()
     }
 
     /// Lowers the limit as far as it goes.
@@ -111,27 +119,24 @@ pub(crate) struct Estimates {
 }
 
 impl Estimates {
-    /// `base + factor − slope · sum` of every row, and of these what is not above `limit`: rows and estimates.
+    /// Has `estimate` fill in the estimates of the rows that `sums` names from these, and gives what is not above
+    /// `limit`: rows and estimates.
     #[inline]
     pub(crate) fn select(
         &mut self,
         sums: std::ops::Range<usize>,
-        factors: &[f32],
-        base: f32,
-        slope: f32,
         limit: f32,
         kernels: &'static Kernels,
+        estimate: impl FnOnce(&[i32], &mut [f32]),
     ) -> Result<impl Iterator<Item = (u32, f32)> + '_, Error> {
         let sums = self.sums.get(sums).unwrap_or_default();
-        if self.ids.len() < factors.len() {
-            self.values.resize(factors.len(), 0.0);
-            self.ids.resize(factors.len(), 0);
-            self.kept.resize(factors.len(), 0.0);
+        if self.ids.len() < sums.len() {
+            self.values.resize(sums.len(), 0.0);
+            self.ids.resize(sums.len(), 0);
+            self.kept.resize(sums.len(), 0.0);
         }
-        let values = self.values.get_mut(..factors.len()).unwrap_or_default();
-        for ((value, &sum), &factor) in values.iter_mut().zip(sums).zip(factors) {
-            *value = (base + factor) - slope * sum as f32;
-        }
+        let values = self.values.get_mut(..sums.len()).unwrap_or_default();
+        estimate(sums, values);
         let count = kernels.select_below(values, limit.next_up(), 0, &mut self.ids, &mut self.kept)?;
         Ok(self.ids.iter().copied().zip(self.kept.iter().copied()).take(count))
     }

@@ -95,6 +95,9 @@ pub enum Error {
     /// The graph over the centroids could not be built or searched.
     #[error("the graph of centroids: {0}")]
     Graph(hnsw::Error),
+    /// A quantiser refused what it was to learn or to code.
+    #[error(transparent)]
+    Quantiser(#[from] crate::quantiser::Error),
     /// No memory, or a structure that does not hold.
     #[error(transparent)]
     Layout(#[from] layouts::Error),
@@ -114,7 +117,9 @@ impl From<hnsw::Error> for Error {
     fn from(error: hnsw::Error) -> Self {
         use hnsw::Error as Graph;
         match error {
-            Graph::Dimension { argument, expected, actual } => Error::Dimension { argument, expected, actual },
+            Graph::Dimension { argument, expected, actual } => {
+                Error::Dimension { argument, expected, actual }
+            }
             Graph::NotFinite { argument, row, column } => Error::NotFinite { argument, row, column },
             Graph::ZeroVector { argument, row } => Error::ZeroVector { argument, row },
             Graph::Parameter { argument, value, expected } => Error::Parameter { argument, value, expected },
@@ -137,7 +142,9 @@ pub(crate) fn inner(error: Error) -> hnsw::Error {
         Error::Shape(error) => hnsw::Error::Shape(error),
         Error::Tier(error) => hnsw::Error::Tier(error),
         Error::Container(error) => hnsw::Error::Container(error),
-        Error::Dimension { argument, expected, actual } => hnsw::Error::Dimension { argument, expected, actual },
+        Error::Dimension { argument, expected, actual } => {
+            hnsw::Error::Dimension { argument, expected, actual }
+        }
         Error::NotFinite { argument, row, column } => hnsw::Error::NotFinite { argument, row, column },
         Error::ZeroVector { argument, row } => hnsw::Error::ZeroVector { argument, row },
         Error::Graph(error) => error,

@@ -7,9 +7,10 @@ use simd_kernels::{Element, Kernels, Rows};
 
 use crate::batch::{BatchSearcher, batch};
 use crate::build;
+use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::error::Error;
-use crate::params::{BuildParams, SearchParams};
+use crate::params::{BuildParams, ScanCode, SearchParams};
 use crate::posting::{Frozen, Postings};
 use crate::route::Router;
 use crate::search::{Parts, Searcher, knn};
@@ -25,6 +26,9 @@ pub struct ZonalPq<T: Element> {
     pub(crate) postings: Frozen<T>,
     /// Vectors, second places not counted.
     pub(crate) rows: usize,
+    pub(crate) calibration: Option<Calibration>,
+    /// The place of every id: what a filter with few matches looks up.
+    pub(crate) places: Vec<u32>,
     /// What it was built with.
     pub(crate) params: BuildParams,
     /// The file that it lies in, if it was opened.
@@ -68,7 +72,7 @@ impl<T: Element> ZonalPq<T> {
         query: &[T],
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
-        knn(&self.parts(), searcher, query, params)
+        knn(&self.parts(), searcher, query, &params.resolve(self.calibration())?)
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool: zone by zone, so that each is read once
@@ -84,7 +88,7 @@ impl<T: Element> ZonalPq<T> {
         params: &SearchParams,
         out: &mut [Neighbor],
     ) -> Result<(), Error> {
-        batch(&self.parts(), scratch, queries, params, out)
+        batch(&self.parts(), scratch, queries, &params.resolve(self.calibration())?, out)
     }
 
     /// Number of vectors.
@@ -121,17 +125,29 @@ impl<T: Element> ZonalPq<T> {
     pub fn memory_bytes(&self) -> usize {
         let graph = self.router.graph.as_ref().map_or(0, |graph| graph.memory_bytes());
         self.postings.memory_bytes()
+            + size_of_val(&*self.places)
             + self.router.centroids.panels.len()
             + size_of_val(&*self.router.centroids.norms)
             + size_of_val(&*self.router.shifts)
             + graph
     }
 
-    /// Share of the residuals' variance that the scan codes lose.
-    pub fn code_loss(&self) -> f64 {
+    /// What a scan reads: never [`ScanCode::Auto`], but what was chosen.
+    pub fn code(&self) -> ScanCode {
         match &self.code {
-            Code::Head(head) => head.loss,
+            Code::Head(head) => ScanCode::Components { dims: head.dims },
+            Code::Rabitq(rabitq) => ScanCode::Rabitq { bits: rabitq.params().bits },
+            Code::Lvq(lvq) => ScanCode::Lvq { bits: lvq.bits() },
+            Code::Product(product) => {
+                ScanCode::Product { subspaces: product.subspaces(), bits: product.bits() }
+            }
         }
+    }
+
+    /// Bytes that a scan reads of every vector: its code and its factors.
+    pub fn code_bytes(&self) -> f64 {
+        let unit = self.code.unit_bytes() + 4 * self.code.columns() * self.code.unit_rows();
+        unit as f64 / self.code.unit_rows() as f64
     }
 
     /// What every search of this index looks at.

@@ -3,7 +3,9 @@
 use hnsw::Metric;
 
 use crate::Error;
+use crate::calibrate::Calibration;
 use crate::candidates::MOST_PROBES;
+use crate::quantiser::SymbolBits;
 
 /// What estimates are made better with before vectors are measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,6 +20,38 @@ pub enum Refine {
     Vectors,
 }
 
+/// What a scan reads of every vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScanCode {
+    /// [`ScanCode::Components`], as many as hold 86 % of the variance, at least 32 and at most 256; all dimensions where
+    /// they are much alike.
+    #[default]
+    Auto,
+    /// The leading principal components of the residuals in 4 bits each.
+    Components {
+        /// How many: a multiple of 8.
+        dims: usize,
+    },
+    /// RaBitQ: a random rotation and 1 to 8 bits a dimension.
+    Rabitq {
+        /// Bits a dimension.
+        bits: u8,
+    },
+    /// 4 or 8 bits a dimension, scaled per vector.
+    Lvq {
+        /// Bits a dimension.
+        bits: u8,
+    },
+    /// Product codes of the residuals.
+    Product {
+        /// Sub-spaces, at most the dimension (of inner products: of the vectors).
+        subspaces: usize,
+        /// Bits of each symbol.
+        bits: SymbolBits,
+    },
+}
+
 /// How an index is built.
 ///
 /// ```
@@ -27,12 +61,11 @@ pub enum Refine {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildParams {
     pub(crate) zones: usize,
-    pub(crate) code_dims: usize,
+    pub(crate) code: ScanCode,
     pub(crate) refine: Refine,
     pub(crate) second: f32,
     pub(crate) sample: usize,
     pub(crate) iterations: usize,
-    pub(crate) balance: f32,
     pub(crate) lambda: f32,
     pub(crate) graph_from: usize,
 }
@@ -48,12 +81,11 @@ impl BuildParams {
     pub fn new() -> Self {
         Self {
             zones: 0,
-            code_dims: 0,
+            code: ScanCode::Auto,
             refine: Refine::Auto,
             second: 0.0,
             sample: 64,
             iterations: 4,
-            balance: 0.0,
             lambda: 1.0,
             graph_from: 8192,
         }
@@ -67,10 +99,10 @@ impl BuildParams {
         self
     }
 
-    /// Principal components in a scan code, 4 bits each: a multiple of 8, or 0 to pick it by their spread.
+    /// What a scan reads of every vector.
     #[must_use]
-    pub fn code_dims(mut self, dims: usize) -> Self {
-        self.code_dims = dims;
+    pub fn code(mut self, code: ScanCode) -> Self {
+        self.code = code;
         self
     }
 
@@ -96,7 +128,6 @@ impl BuildParams {
         match name {
             "sample" => self.sample = value as usize,
             "iterations" => self.iterations = value as usize,
-            "balance" => self.balance = value as f32,
             "lambda" => self.lambda = value as f32,
             "graph_from" => self.graph_from = value as usize,
             _ => {}
@@ -109,8 +140,10 @@ impl BuildParams {
         if self.zones > 1 << 24 {
             return refuse("zones", self.zones.to_string(), "at most 16,777,216");
         }
-        if !self.code_dims.is_multiple_of(8) || self.code_dims > 1 << 14 {
-            return refuse("code_dims", self.code_dims.to_string(), "a multiple of 8 up to 16,384");
+        if let ScanCode::Components { dims } = self.code
+            && (dims == 0 || !dims.is_multiple_of(8) || dims > 1 << 14)
+        {
+            return refuse("code dims", dims.to_string(), "a multiple of 8 up to 16,384");
         }
         if !(0.0..=1.0).contains(&self.second) {
             return refuse("second", self.second.to_string(), "0 to 1");
@@ -132,15 +165,16 @@ pub struct SearchParams {
     pub nprobe: usize,
     /// Candidates measured after the scan; raised to `k` where it is below.
     pub rerank: usize,
-    /// Zones whose centroid is farther than the nearest one's by more than this factor (of squared distances) are
-    /// passed over. Infinite unless set.
+    /// Where a query stops before `nprobe` zones: see [`SearchParams::reach`]. Infinite unless set.
     pub reach: f32,
+    /// In place of `nprobe`, the recall that it is to be picked by.
+    pub(crate) target: Option<f32>,
 }
 
 impl SearchParams {
     /// `k` neighbours from `nprobe` zones; 4 k + 20 candidates are measured.
     pub const fn new(k: usize, nprobe: usize) -> Self {
-        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY }
+        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, target: None }
     }
 
     /// Measures `rerank` candidates after the scan.
@@ -150,18 +184,36 @@ impl SearchParams {
         self
     }
 
-    /// Passes over zones whose centroid is farther (in squared distance) than `reach` times the nearest.
+    /// `k` neighbours, of which the share `recall` (0 to 1) is to be the true nearest, averaged over queries.
+    ///
+    /// `nprobe` and `reach` are picked by what was measured on the index: see
+    /// [`ZonalPq::calibrate`](crate::ZonalPq::calibrate). A search of an index without calibration is refused with
+    /// [`Error::NotCalibrated`], one for more than was measured with [`Error::Unreached`].
+    pub const fn recall(k: usize, recall: f32) -> Self {
+        Self { target: Some(recall), ..Self::new(k, 0) }
+    }
+
+    /// Stops a query at the first zone whose centroid's squared distance exceeds that of the nearest centroid by more
+    /// than `reach` times the squared distance of the `k`-th neighbour found in the two nearest zones: queries with
+    /// near neighbours visit fewer zones than others. About 0.3 to 1 is useful, with a generous `nprobe`. Without
+    /// effect on inner products.
     #[must_use]
     pub const fn reach(mut self, reach: f32) -> Self {
         self.reach = reach;
         self
     }
 
+    /// The same with `nprobe` picked where a recall is asked for.
+    pub(crate) fn resolve(&self, calibration: Option<&Calibration>) -> Result<Self, Error> {
+        let Some(target) = self.target else { return Ok(*self) };
+        calibration.ok_or(Error::NotCalibrated)?.pick(self, target)
+    }
+
     /// Checked and within what there is.
     pub(crate) fn within(&self, zones: usize, rows: usize) -> Result<Self, Error> {
-        if self.reach.is_nan() || self.reach < 1.0 {
+        if self.reach.is_nan() || self.reach < 0.0 {
             let value = self.reach.to_string();
-            return Err(Error::Parameter { argument: "reach", value, expected: "1 or more" });
+            return Err(Error::Parameter { argument: "reach", value, expected: "0 or more" });
         }
         let k = self.k.min(rows);
         Ok(Self {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use layouts::{AlignedVec, Storage};
-use simd_kernels::{Element, PANEL_ROWS};
+use simd_kernels::Element;
 
 use crate::zones::NONE;
 
@@ -12,9 +12,10 @@ use crate::zones::NONE;
 pub(crate) struct Scanned<'a> {
     /// Rows.
     pub(crate) len: usize,
-    /// Codes in whole panels.
+    /// Codes in whole units of so many `places` for rows.
     pub(crate) codes: &'a [u8],
-    /// What the estimate of each row adds; infinite in the places of padding, which so are never near.
+    pub(crate) places: usize,
+    /// Columns of factors, unit by unit; what is added is infinite in the places of padding, which so are never near.
     pub(crate) factors: &'a [f32],
 }
 
@@ -54,10 +55,12 @@ pub(crate) trait Postings<T>: Sync {
 pub(crate) struct Frozen<T> {
     /// First row of each zone, and the end.
     pub(crate) starts: Storage<u32>,
-    /// First panel of each zone, and the end.
-    pub(crate) panels: Storage<u32>,
-    /// Bytes of a panel.
-    pub(crate) panel_bytes: usize,
+    /// First unit of codes of each zone, and the end.
+    pub(crate) units: Storage<u32>,
+    /// Rows, bytes of codes and columns of factors of a unit.
+    pub(crate) unit_rows: usize,
+    pub(crate) unit_bytes: usize,
+    pub(crate) columns: usize,
     pub(crate) codes: Storage<u8>,
     pub(crate) factors: Storage<f32>,
     pub(crate) ids: Storage<u32>,
@@ -82,10 +85,29 @@ impl<T> Frozen<T> {
         self.starts.get(zone as usize).map_or(usize::MAX / 2, |&start| start as usize + row)
     }
 
+    /// The place of every id where it lives, second places left out; `rows` ids.
+    pub(crate) fn places(&self, rows: usize) -> Vec<u32> {
+        let mut places = vec![0; rows];
+        for (at, &id) in self.ids.iter().enumerate() {
+            if self.homes.get(at).is_none_or(|&home| home == NONE)
+                && let Some(place) = places.get_mut(id as usize)
+            {
+                *place = at as u32;
+            }
+        }
+        places
+    }
+
+    /// Zone and row of a place.
+    pub(crate) fn zone_of(&self, place: u32) -> (u32, u32) {
+        let zone = self.starts.partition_point(|&start| start <= place).saturating_sub(1);
+        (zone as u32, place - self.starts.get(zone).copied().unwrap_or(0))
+    }
+
     /// Bytes of everything.
     pub(crate) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.starts)
-            + size_of_val(&*self.panels)
+            + size_of_val(&*self.units)
             + self.codes.len()
             + size_of_val(&*self.factors)
             + size_of_val(&*self.ids)
@@ -107,11 +129,12 @@ impl<T: Element> Postings<T> for Frozen<T> {
 
     #[inline]
     fn scanned(&self, zone: u32) -> Scanned<'_> {
-        let panels = Self::range(&self.panels, zone);
+        let units = Self::range(&self.units, zone);
         Scanned {
             len: Self::range(&self.starts, zone).len(),
-            codes: of(&self.codes, &panels, self.panel_bytes),
-            factors: of(&self.factors, &panels, PANEL_ROWS),
+            codes: of(&self.codes, &units, self.unit_bytes),
+            places: units.len() * self.unit_rows,
+            factors: of(&self.factors, &units, self.unit_rows * self.columns),
         }
     }
 

@@ -12,7 +12,8 @@ use sets::{ASKED, answers, build, clustered, elements};
 use simd_kernels::{Element, Rows, bf16, f16};
 use zonal_pq::{
     BuildParams, DiskBatchSearcher, DiskIndex, DiskSearcher, Error, Metric, NO_NEIGHBOR, Neighbor, Refine,
-    SearchParams, ZonalPq, describe,
+    ScanCode, SearchParams, ZonalPq, describe,
+    quantiser::SymbolBits,
 };
 
 /// Counts what the calling thread has allocated, and the most it ever had at once.
@@ -116,6 +117,10 @@ fn of_every_element_type_and_metric() {
         same::<u8>(metric, &plain.clone().second(1.0).refine(Refine::Vectors));
     }
     same::<f32>(Metric::L2, &BuildParams::new().zones(80).experiment("graph_from", 40.0));
+    let product = ScanCode::Product { subspaces: 5, bits: SymbolBits::Six };
+    same::<f32>(Metric::InnerProduct, &plain.clone().code(product));
+    same::<f32>(Metric::Cosine, &plain.clone().code(ScanCode::Rabitq { bits: 3 }).second(0.3));
+    same::<u8>(Metric::L2, &plain.clone().code(ScanCode::Lvq { bits: 4 }));
 }
 
 #[test]

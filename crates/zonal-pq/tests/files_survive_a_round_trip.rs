@@ -12,7 +12,8 @@ use layouts::AlignedVec;
 use layouts::container::{Checks, OpenOptions, Problem, Residence, Writer, checksum};
 use sets::{answers, build, clustered, elements};
 use simd_kernels::{Element, Tier, bf16, f16};
-use zonal_pq::{BuildParams, Error, Metric, Refine, ZonalPq, describe};
+use zonal_pq::quantiser::SymbolBits;
+use zonal_pq::{BuildParams, Error, Metric, Refine, ScanCode, SearchParams, Searcher, ZonalPq, describe};
 
 const DIM: usize = 26;
 const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
@@ -80,11 +81,43 @@ fn of_every_kind_of_content() {
     for metric in METRICS {
         round_trip::<f32>(metric, &plain.clone().second(0.4), folder.path());
         round_trip::<u8>(metric, &plain.clone().second(1.0).refine(Refine::Bytes), folder.path());
-        round_trip::<f32>(metric, &plain.clone().refine(Refine::Vectors).code_dims(8), folder.path());
+        round_trip::<f32>(metric, &plain.clone().refine(Refine::Vectors).code(ScanCode::Components { dims: 8 }), folder.path());
     }
     round_trip::<f32>(Metric::L2, &plain.clone().zones(80).experiment("graph_from", 40.0), folder.path());
     round_trip::<u8>(Metric::L2, &BuildParams::new().zones(1).experiment("iterations", 0.0), folder.path());
     round_trip::<i8>(Metric::Cosine, &BuildParams::new(), folder.path());
+}
+
+#[test]
+fn of_every_kind_of_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = BuildParams::new().zones(7);
+    let mut codes = vec![ScanCode::Lvq { bits: 4 }, ScanCode::Lvq { bits: 8 }];
+    codes.extend([1, 3, 4, 7].map(|bits| ScanCode::Rabitq { bits }));
+    let symbols = [SymbolBits::Four, SymbolBits::Six, SymbolBits::Eight];
+    codes.extend(symbols.map(|bits| ScanCode::Product { subspaces: 5, bits }));
+    for (code, metric) in codes.into_iter().zip(METRICS.into_iter().cycle()) {
+        round_trip::<f32>(metric, &plain.clone().code(code).second(0.2), folder.path());
+    }
+}
+
+#[test]
+fn a_calibration_survives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.nigh");
+    let (mut built, data) = index::<f32>(Metric::L2, &BuildParams::new().zones(20));
+    built.calibrate(None).unwrap();
+    built.save(&path).unwrap();
+    let opened = ZonalPq::<f32>::open(&path).unwrap();
+    assert_eq!(opened.calibration(), built.calibration());
+    let params = SearchParams::recall(5, 0.9);
+    let (mut one, mut other) = (Searcher::new().unwrap(), Searcher::new().unwrap());
+    for query in data.chunks_exact(DIM).step_by(31) {
+        assert_eq!(
+            opened.search(&mut one, query, &params).unwrap(),
+            built.search(&mut other, query, &params).unwrap()
+        );
+    }
 }
 
 #[test]
@@ -156,7 +189,9 @@ fn hashes() -> Vec<String> {
         hash::<f16>(Metric::InnerProduct, &plain),
         hash::<bf16>(Metric::Cosine, &plain.clone().second(0.1)),
         hash::<u8>(Metric::L2, &plain.clone().zones(90).experiment("graph_from", 60.0)),
-        hash::<i8>(Metric::Cosine, &plain.refine(Refine::Vectors)),
+        hash::<i8>(Metric::Cosine, &plain.clone().refine(Refine::Vectors)),
+        hash::<f32>(Metric::Cosine, &plain.clone().code(ScanCode::Rabitq { bits: 2 })),
+        hash::<f32>(Metric::L2, &plain.code(ScanCode::Product { subspaces: 4, bits: SymbolBits::Four })),
     ]
 }
 
@@ -176,7 +211,7 @@ fn the_number_of_threads_changes_nothing() {
         |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(hashes);
     let one = with(1);
     assert_eq!(one, with(2));
-    assert_eq!(one.len(), 5);
+    assert_eq!(one.len(), 7);
 }
 
 #[test]

@@ -35,10 +35,10 @@ impl Cache {
         self.bytes
     }
 
-    /// A zone of which at least so many panels were read.
-    pub(super) fn get(&mut self, number: u32, panels: usize) -> Option<Arc<Zone>> {
+    /// A zone of which at least so many units were read.
+    pub(super) fn get(&mut self, number: u32, units: usize) -> Option<Arc<Zone>> {
         let entry = self.entries.get_mut(*self.places.get(&number)?)?;
-        if entry.zone.panels < panels {
+        if entry.zone.units < units {
             return None;
         }
         entry.used = true;
@@ -90,9 +90,11 @@ mod tests {
     use super::super::zone::Shape;
     use super::*;
 
-    fn zone(panels: usize) -> Arc<Zone> {
+    fn zone(units: usize) -> Arc<Zone> {
         let shape = Shape {
-            panel_bytes: 64,
+            unit_rows: 16,
+            unit_bytes: 64,
+            columns: 1,
             norms: false,
             homes: false,
             dim: 1,
@@ -101,7 +103,7 @@ mod tests {
             vectors: 1,
             zones: 1,
         };
-        Arc::new(Zone::new(&vec![0; panels * shape.record()], panels * 16, shape).unwrap())
+        Arc::new(Zone::new(&vec![0; units * shape.record()], units * 16, shape).unwrap())
     }
 
     #[test]
@@ -132,12 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn more_panels_than_were_read_are_not_there() {
+    fn more_units_than_were_read_are_not_there() {
         let mut cache = Cache::new(1 << 20);
         cache.put(3, &zone(2));
         assert!(cache.get(3, 1).is_some() && cache.get(3, 2).is_some() && cache.get(3, 3).is_none());
         cache.put(3, &zone(4));
-        assert_eq!((cache.get(3, 3).unwrap().panels, cache.bytes()), (4, zone(4).bytes()));
+        assert_eq!((cache.get(3, 3).unwrap().units, cache.bytes()), (4, zone(4).bytes()));
         let mut none = Cache::new(0);
         none.put(1, &zone(1));
         assert!(none.get(1, 1).is_none());

@@ -5,12 +5,12 @@
 //! | section | elements | holds |
 //! |---|---|---|
 //! | `sums` | `u64` | the checksum of every zone's part of `zones` |
-//! | `zones` | `u8` | for each zone, from the start of a page of 4 KiB on, what a scan reads, panel by panel |
+//! | `zones` | `u8` | for each zone, from the start of a page of 4 KiB on, what a scan reads, unit by unit |
 //! | `rows` | `u8` | zone by zone, each row's vector and then its integers, where they are kept |
 //!
-//! A panel of `zones` holds, for 16 rows, codes, factors, ids, then what rows have beside them under metrics other
-//! than L2, then homes where rows can be in two zones. Panels follow each other, so the first pages of a zone are
-//! its first rows, which are those nearest to its centroid: with a page limit (as in SPANN: Chen et al., NeurIPS
+//! A unit of `zones` holds, for 16 or 64 rows, codes, factors, ids, then what rows have beside them under metrics
+//! other than L2, then homes where rows can be in two zones. Units follow each other, so the first pages of a zone
+//! are its first rows, which are those nearest to its centroid: with a page limit (as in SPANN: Chen et al., NeurIPS
 //! 2021) the rest is not read.
 //!
 //! A query reads each of its zones that is not in the cache with one read, checks it, and then all candidates'
@@ -35,9 +35,10 @@ use layouts::{AlignedVec, Neighbor, Storage};
 use simd_kernels::{Element, Kernels, Rows};
 
 use crate::batch::NO_NEIGHBOR;
+use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::error::{Error, inner};
-use crate::file::{BY_ZONE, Front, KIND, damaged, panel_starts};
+use crate::file::{BY_ZONE, Front, KIND, damaged, unit_starts};
 use crate::params::{BuildParams, SearchParams};
 use crate::route::Router;
 use crate::search::{Parts, Searcher, knn};
@@ -97,6 +98,7 @@ pub struct DiskIndex<T: Element> {
     rows: SectionInfo,
     cache: Mutex<Cache>,
     params: BuildParams,
+    calibration: Option<Calibration>,
     len: usize,
     elements: PhantomData<T>,
 }
@@ -194,9 +196,11 @@ impl<T: Element> DiskIndex<T> {
     pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, Error> {
         let file = FileReader::open(path, KIND)?;
         file.expect_layout(&[BY_ZONE])?;
-        let Front { record, space, code, router, starts } = Front::read::<T>(&file)?;
+        let Front { record, space, code, router, calibration, starts } = Front::read::<T>(&file)?;
         let shape = Shape {
-            panel_bytes: code.panel_bytes(),
+            unit_rows: code.unit_rows(),
+            unit_bytes: code.unit_bytes(),
+            columns: code.columns(),
             norms: record.has_norms(),
             homes: record.has_homes(),
             dim: record.dim,
@@ -205,7 +209,7 @@ impl<T: Element> DiskIndex<T> {
             vectors: record.rows,
             zones: record.zones,
         };
-        let pages = shape.page_starts(&panel_starts(&starts)?)?;
+        let pages = shape.page_starts(&unit_starts(&starts, shape.unit_rows)?)?;
         let sums = file.section::<u64>(SUMS)?;
         if sums.len() != record.zones {
             return Err(damaged(SUMS, "their number is not that of zones"));
@@ -233,6 +237,7 @@ impl<T: Element> DiskIndex<T> {
             rows,
             cache: Mutex::new(Cache::new(cache_bytes)),
             params: record.params,
+            calibration,
             len: record.rows,
             elements: PhantomData,
         })
@@ -264,7 +269,7 @@ impl<T: Element> DiskIndex<T> {
     }
 
     /// [`search`](Self::search) that reads at most `pages` pages of 4 KiB of what a scan reads of a zone: the rows
-    /// nearest to its centroid, at least 16. What is found depends on `pages`, never on the cache.
+    /// nearest to its centroid, at least one unit of codes (16 or 64). What is found depends on `pages`, never on the cache.
     ///
     /// # Errors
     /// As [`search`](Self::search), and [`Error::Parameter`] if `pages` is 0.
@@ -275,8 +280,9 @@ impl<T: Element> DiskIndex<T> {
         params: &SearchParams,
         pages: usize,
     ) -> Result<&'s [Neighbor], Error> {
+        let params = params.resolve(self.calibration())?;
         let DiskSearcher { searcher, slots } = searcher;
-        self.with(slots, pages, |parts| knn(parts, searcher, query, params))
+        self.with(slots, pages, |parts| knn(parts, searcher, query, &params))
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool, as many at once as it has threads.
@@ -350,7 +356,7 @@ impl<T: Element> DiskIndex<T> {
             return Err(Error::Parameter { argument: "pages", value, expected: "1 or more" });
         }
         slots.start(self.shape.zones)?;
-        let view = View { index: self, slots, panels: self.shape.panels_within(pages) };
+        let view = View { index: self, slots, units: self.shape.units_within(pages) };
         let parts = Parts {
             space: &self.space,
             router: &self.router,
@@ -392,6 +398,11 @@ impl<T: Element> DiskIndex<T> {
     /// The parameters that the index was built with.
     pub fn params(&self) -> &BuildParams {
         &self.params
+    }
+
+    /// What was measured before the index was saved: with it, [`SearchParams::recall`] works.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// Bytes of the file.

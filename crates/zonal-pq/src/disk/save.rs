@@ -5,7 +5,7 @@ use std::path::Path;
 
 use layouts::AlignedVec;
 use layouts::container::{Placement, checksum};
-use simd_kernels::{Element, PANEL_ROWS};
+use simd_kernels::Element;
 
 use super::zone::Shape;
 use super::{PAGE, ROWS, SUMS, ZONES};
@@ -27,7 +27,9 @@ impl<T: Element> ZonalPq<T> {
         let has_bytes = Postings::<T>::has_bytes(postings);
         let row_dim = if has_bytes { postings.row_dim } else { 0 };
         let shape = Shape {
-            panel_bytes: postings.panel_bytes,
+            unit_rows: postings.unit_rows,
+            unit_bytes: postings.unit_bytes,
+            columns: postings.columns,
             norms: !postings.norms.is_empty(),
             homes: Postings::<T>::has_homes(postings),
             dim: postings.dim,
@@ -36,7 +38,7 @@ impl<T: Element> ZonalPq<T> {
             vectors: self.rows,
             zones: self.zones(),
         };
-        let pages = shape.page_starts(&postings.panels)?;
+        let pages = shape.page_starts(&postings.units)?;
         let mut sums = AlignedVec::with_capacity(shape.zones)?;
         let mut bytes = Vec::new();
         for zone in 0..shape.zones as u32 {
@@ -63,14 +65,15 @@ impl<T: Element> ZonalPq<T> {
     }
 }
 
-/// The panels of a zone, one after another.
+/// The units of a zone, one after another.
 fn pack<T: Element>(postings: &Frozen<T>, zone: u32, shape: &Shape, out: &mut Vec<u8>) {
     out.clear();
     let posting = Postings::<T>::scanned(postings, zone);
     let ids = Postings::<T>::ids(postings, zone);
-    let codes = posting.codes.chunks_exact(shape.panel_bytes);
-    for (panel, (codes, factors)) in codes.zip(posting.factors.chunks_exact(PANEL_ROWS)).enumerate() {
-        let rows = panel * PANEL_ROWS..(panel + 1) * PANEL_ROWS;
+    let codes = posting.codes.chunks_exact(shape.unit_bytes);
+    let factors = posting.factors.chunks_exact(shape.columns * shape.unit_rows);
+    for (unit, (codes, factors)) in codes.zip(factors).enumerate() {
+        let rows = unit * shape.unit_rows..(unit + 1) * shape.unit_rows;
         let there = rows.start..rows.end.min(posting.len);
         out.extend_from_slice(codes);
         out.extend_from_slice(bytemuck::cast_slice(factors));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use layouts::container::checksum;
-use simd_kernels::{Element, PANEL_ROWS};
+use simd_kernels::Element;
 
 use super::slots::{Slots, Work};
 use super::zone::Zone;
@@ -18,8 +18,8 @@ use crate::zones::NONE;
 pub(super) struct View<'a, T: Element> {
     pub(super) index: &'a DiskIndex<T>,
     pub(super) slots: &'a Slots,
-    /// Panels of a zone that are looked at, at most.
-    pub(super) panels: usize,
+    /// Units of a zone that are looked at, at most.
+    pub(super) units: usize,
 }
 
 impl<T: Element> View<'_, T> {
@@ -54,21 +54,21 @@ impl<T: Element> View<'_, T> {
         };
         let (start, end) = at(&index.starts);
         let len = end - start;
-        let whole = len.div_ceil(PANEL_ROWS);
-        let panels = whole.min(self.panels);
+        let whole = len.div_ceil(index.shape.unit_rows);
+        let units = whole.min(self.units);
         work.reads.zones += 1;
-        let found = index.cache.lock().unwrap_or_else(PoisonError::into_inner).get(number, panels);
+        let found = index.cache.lock().unwrap_or_else(PoisonError::into_inner).get(number, units);
         if let Some(found) = found {
             work.reads.hits += 1;
             return Ok(found);
         }
-        work.raw.resize_stale(panels * index.shape.record())?;
+        work.raw.resize_stale(units * index.shape.record())?;
         if !work.raw.is_empty() {
             index.file.read(&index.zones, at(&index.pages).0 * PAGE, &mut work.raw)?;
             work.reads.reads += 1;
             work.reads.bytes += work.raw.len() as u64;
         }
-        if panels == whole && index.sums.get(number as usize) != Some(&checksum(&work.raw)) {
+        if units == whole && index.sums.get(number as usize) != Some(&checksum(&work.raw)) {
             return Err(damaged(ZONES, "the checksum of a zone does not match"));
         }
         let zone = Arc::new(Zone::new(&work.raw, len, index.shape)?);
@@ -134,9 +134,9 @@ impl<T: Element> View<'_, T> {
         self.find(place).unwrap_or_default()
     }
 
-    /// Panels of a zone that are looked at.
-    fn panels(&self, zone: &Zone) -> usize {
-        zone.panels.min(self.panels)
+    /// Units of a zone that are looked at.
+    fn units(&self, zone: &Zone) -> usize {
+        zone.units.min(self.units)
     }
 }
 
@@ -150,18 +150,22 @@ impl<T: Element> Postings<T> for View<'_, T> {
     }
 
     fn scanned(&self, zone: u32) -> Scanned<'_> {
-        let Some(zone) = self.zone(zone) else { return Scanned { len: 0, codes: &[], factors: &[] } };
-        let panels = self.panels(zone);
+        let Some(zone) = self.zone(zone) else {
+            return Scanned { len: 0, codes: &[], places: 0, factors: &[] };
+        };
+        let (units, shape) = (self.units(zone), &self.index.shape);
+        let places = units * shape.unit_rows;
         Scanned {
-            len: zone.len.min(panels * PANEL_ROWS),
-            codes: zone.codes().get(..panels * self.index.shape.panel_bytes).unwrap_or_default(),
-            factors: zone.factors().get(..panels * PANEL_ROWS).unwrap_or_default(),
+            len: zone.len.min(places),
+            codes: zone.codes().get(..units * shape.unit_bytes).unwrap_or_default(),
+            places,
+            factors: zone.factors().get(..places * shape.columns).unwrap_or_default(),
         }
     }
 
     fn ids(&self, zone: u32) -> &[u32] {
         let Some(zone) = self.zone(zone) else { return &[] };
-        let len = zone.len.min(self.panels(zone) * PANEL_ROWS);
+        let len = zone.len.min(self.units(zone) * self.index.shape.unit_rows);
         zone.ids().get(..len).unwrap_or_default()
     }
 

@@ -1,21 +1,20 @@
 //! A zone as it lies in a file, and as a scan wants it.
 
 use layouts::AlignedVec;
-use simd_kernels::{Element, PANEL_ROWS};
+use simd_kernels::Element;
 
 use super::{PAGE, ZONES};
 use crate::Error;
 use crate::file::{damaged, is_padding};
 use crate::zones::NONE;
 
-/// Bytes of a column of four bytes a row in a panel.
-const COLUMN: usize = 4 * PANEL_ROWS;
-
 /// How rows lie in a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
-    /// Bytes of the codes in a panel.
-    pub(super) panel_bytes: usize,
+    /// Rows, bytes of codes and columns of factors of a unit.
+    pub(super) unit_rows: usize,
+    pub(super) unit_bytes: usize,
+    pub(super) columns: usize,
     /// Whether rows have a number beside them.
     pub(super) norms: bool,
     /// Whether rows can be in two zones.
@@ -35,27 +34,28 @@ impl Shape {
         (dim * size_of::<T>() + row_dim).next_multiple_of(4)
     }
 
-    /// Columns of four bytes a row: factors, ids, and what else there is.
-    fn columns(&self) -> usize {
-        2 + usize::from(self.norms) + usize::from(self.homes)
+    /// Bytes of a column of four bytes a row in a unit.
+    fn column(&self) -> usize {
+        4 * self.unit_rows
     }
 
-    /// Bytes of a panel.
+    /// Bytes of a unit: codes, factors, ids, and what else there is.
     pub(super) fn record(&self) -> usize {
-        self.panel_bytes + self.columns() * COLUMN
+        let columns = self.columns + 1 + usize::from(self.norms) + usize::from(self.homes);
+        self.unit_bytes + columns * self.column()
     }
 
-    /// Panels that lie in so many pages, at least one.
-    pub(super) fn panels_within(&self, pages: usize) -> usize {
+    /// Units that lie in so many pages, at least one.
+    pub(super) fn units_within(&self, pages: usize) -> usize {
         (pages.saturating_mul(PAGE) / self.record()).max(1)
     }
 
     /// The first page of each zone, and the end.
-    pub(super) fn page_starts(&self, panels: &[u32]) -> Result<AlignedVec<u32>, Error> {
-        let mut pages = AlignedVec::with_capacity(panels.len())?;
+    pub(super) fn page_starts(&self, units: &[u32]) -> Result<AlignedVec<u32>, Error> {
+        let mut pages = AlignedVec::with_capacity(units.len())?;
         let mut page = 0u32;
         pages.push(page)?;
-        for pair in panels.windows(2) {
+        for pair in units.windows(2) {
             if let [start, end] = *pair {
                 let bytes = (end - start) as usize * self.record();
                 let next = u32::try_from(bytes.div_ceil(PAGE)).ok().and_then(|count| page.checked_add(count));
@@ -67,39 +67,37 @@ impl Shape {
     }
 }
 
-/// The first panels of a zone, or all, column by column.
+/// The first units of a zone, or all, column by column.
 #[derive(Debug)]
 pub(super) struct Zone {
     pub(super) len: usize,
-    pub(super) panels: usize,
+    pub(super) units: usize,
     shape: Shape,
     words: AlignedVec<u32>,
 }
 
 impl Zone {
-    /// Takes apart the first panels of a zone of `len` rows, and checks what searches rely on.
+    /// Takes apart the first units of a zone of `len` rows, and checks what searches rely on.
     pub(super) fn new(raw: &[u8], len: usize, shape: Shape) -> Result<Self, Error> {
-        let panels = raw.len() / shape.record();
+        let units = raw.len() / shape.record();
         let mut words = AlignedVec::<u32>::zeroed(raw.len() / 4)?;
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        let (codes, columns) = bytes.split_at_mut(panels * shape.panel_bytes);
-        for (panel, record) in raw.chunks_exact(shape.record()).enumerate() {
-            let (from, rest) = record.split_at(shape.panel_bytes);
-            if let Some(to) = codes.get_mut(panel * shape.panel_bytes..(panel + 1) * shape.panel_bytes) {
-                to.copy_from_slice(from);
+        // Each kind of content lies together: its bytes in a unit, one kind after the other.
+        let kinds = [shape.unit_bytes, shape.columns * shape.column()];
+        let rest = std::iter::repeat_n(shape.column(), 1 + usize::from(shape.norms) + usize::from(shape.homes));
+        let mut before = 0;
+        for width in kinds.into_iter().chain(rest) {
+            let to = bytes.get_mut(before * units..(before + width) * units).unwrap_or_default();
+            for (to, record) in to.chunks_exact_mut(width).zip(raw.chunks_exact(shape.record())) {
+                to.copy_from_slice(record.get(before..before + width).unwrap_or_default());
             }
-            for (column, from) in rest.chunks_exact(COLUMN).enumerate() {
-                let at = (column * panels + panel) * COLUMN;
-                if let Some(to) = columns.get_mut(at..at + COLUMN) {
-                    to.copy_from_slice(from);
-                }
-            }
+            before += width;
         }
-        let zone = Self { len: len.min(panels * PANEL_ROWS), panels, shape, words };
+        let zone = Self { len: len.min(units * shape.unit_rows), units, shape, words };
         if zone.ids().iter().any(|&id| id as usize >= shape.vectors) {
             return Err(damaged(ZONES, "an id is no vector"));
         }
-        if !is_padding(zone.factors().get(zone.len..).unwrap_or_default()) {
+        if !is_padding(zone.factors(), zone.len, shape.unit_rows, shape.columns) {
             return Err(damaged(ZONES, "padding is not infinitely far"));
         }
         if shape.homes && zone.homes().iter().any(|&home| home != NONE && home as usize >= shape.zones) {
@@ -115,30 +113,33 @@ impl Zone {
 
     pub(super) fn codes(&self) -> &[u8] {
         let bytes: &[u8] = bytemuck::cast_slice(&self.words);
-        bytes.get(..self.panels * self.shape.panel_bytes).unwrap_or_default()
+        bytes.get(..self.units * self.shape.unit_bytes).unwrap_or_default()
     }
 
-    fn column(&self, index: usize) -> &[u32] {
-        let start = self.panels * (self.shape.panel_bytes / 4 + index * PANEL_ROWS);
-        self.words.get(start..start + self.panels * PANEL_ROWS).unwrap_or_default()
+    /// So many columns behind the codes and `skipped` columns.
+    fn columns(&self, skipped: usize, count: usize) -> &[u32] {
+        let start = self.units * (self.shape.unit_bytes / 4 + skipped * self.shape.unit_rows);
+        self.words.get(start..start + count * self.units * self.shape.unit_rows).unwrap_or_default()
     }
 
+    /// The columns of factors, unit by unit.
     pub(super) fn factors(&self) -> &[f32] {
-        bytemuck::cast_slice(self.column(0))
+        bytemuck::cast_slice(self.columns(0, self.shape.columns))
     }
 
     pub(super) fn ids(&self) -> &[u32] {
-        self.column(1).get(..self.len).unwrap_or_default()
+        self.columns(self.shape.columns, 1).get(..self.len).unwrap_or_default()
     }
 
     pub(super) fn norms(&self) -> &[f32] {
-        bytemuck::cast_slice(if self.shape.norms { self.column(2) } else { &[] })
+        bytemuck::cast_slice(if self.shape.norms { self.columns(self.shape.columns + 1, 1) } else { &[] })
     }
 
     pub(super) fn homes(&self) -> &[u32] {
         if !self.shape.homes {
             return &[];
         }
-        self.column(2 + usize::from(self.shape.norms)).get(..self.len).unwrap_or_default()
+        let skipped = self.shape.columns + 1 + usize::from(self.shape.norms);
+        self.columns(skipped, 1).get(..self.len).unwrap_or_default()
     }
 }

@@ -1,7 +1,6 @@
 //! What postings from a file must hold before anything is searched in them.
 
 use layouts::AlignedVec;
-use simd_kernels::PANEL_ROWS;
 
 use super::record::Record;
 use super::{FACTORS, HOMES, IDS, STARTS, damaged};
@@ -27,36 +26,48 @@ pub(crate) fn sound_starts(starts: &[u32], record: &Record) -> Result<(), Error>
     Ok(())
 }
 
-/// The first panel of each zone, and the end. `starts` must be sound.
-pub(crate) fn panel_starts(starts: &[u32]) -> Result<AlignedVec<u32>, Error> {
-    let mut panels = AlignedVec::with_capacity(starts.len())?;
-    let mut panel = 0u32;
-    panels.push(panel)?;
+/// The first unit of codes of each zone, and the end. `starts` must be sound.
+pub(crate) fn unit_starts(starts: &[u32], unit_rows: usize) -> Result<AlignedVec<u32>, Error> {
+    let mut units = AlignedVec::with_capacity(starts.len())?;
+    let mut unit = 0u32;
+    units.push(unit)?;
     for pair in starts.windows(2) {
         if let [start, end] = *pair {
-            panel += (end - start).div_ceil(PANEL_ROWS as u32);
-            panels.push(panel)?;
+            unit += (end - start).div_ceil(unit_rows as u32);
+            units.push(unit)?;
         }
     }
-    Ok(panels)
+    Ok(units)
 }
 
-/// What fills up the last panel of a zone is never near: there is no row behind it.
-pub(crate) fn sound_padding(factors: &[f32], starts: &[u32], panels: &[u32]) -> Result<(), Error> {
-    for (rows, panels) in starts.windows(2).zip(panels.windows(2)) {
-        let (&[start, end], &[first, last]) = (rows, panels) else { continue };
-        let first = first as usize * PANEL_ROWS;
-        let padding = factors.get(first + (end - start) as usize..last as usize * PANEL_ROWS);
-        if !padding.is_some_and(is_padding) {
+/// What fills up the last unit of a zone is never near: there is no row behind it.
+pub(crate) fn sound_padding(
+    factors: &[f32],
+    starts: &[u32],
+    units: &[u32],
+    unit_rows: usize,
+    columns: usize,
+) -> Result<(), Error> {
+    for (rows, units) in starts.windows(2).zip(units.windows(2)) {
+        let (&[start, end], &[first, last]) = (rows, units) else { continue };
+        let width = unit_rows * columns;
+        let factors = factors.get(first as usize * width..last as usize * width);
+        if !factors.is_some_and(|factors| is_padding(factors, (end - start) as usize, unit_rows, columns)) {
             return Err(damaged(FACTORS, "padding is not infinitely far"));
         }
     }
     Ok(())
 }
 
-/// Whether such factors keep a place from being a candidate.
-pub(crate) fn is_padding(factors: &[f32]) -> bool {
-    factors.iter().all(|&factor| factor == f32::INFINITY)
+/// Whether the factors of a zone keep all places but the first `len` from being candidates: what is added, the first
+/// column of a unit, is infinite there.
+pub(crate) fn is_padding(factors: &[f32], len: usize, unit_rows: usize, columns: usize) -> bool {
+    let (unit, row) = (len / unit_rows, len % unit_rows);
+    if row == 0 {
+        return true;
+    }
+    let added = factors.get(unit * unit_rows * columns..).and_then(|unit| unit.get(row..unit_rows));
+    added.is_some_and(|added| added.iter().all(|&factor| factor == f32::INFINITY))
 }
 
 /// Every vector has one place of its own, and a row that is somewhere a second time names the zone of that place.

@@ -13,22 +13,23 @@
 //! | `head.steps` | `f32` | the step of the codes along each |
 //! | `centroids` | `i8` | the centroid of every zone |
 //! | `graph` | `u8` | a container of kind `hnsw` over them, where a graph leads to zones |
+//! | `calibration` | `f32` | what finds what recall, if that was measured |
 //! | `starts` | `u32` | the first row of every zone, and the end |
 //!
-//! then in layout 1, zone by zone, with `codes` and `factors` in whole panels of 16 rows,
+//! (codes of other kinds have `product.codebook`, or nothing, in place of `head.*`), then in layout 1, zone by zone,
+//! with `codes` and `factors` in whole units of 16 or 64 rows,
 //!
 //! | section | elements | holds |
 //! |---|---|---|
 //! | `codes` | `u8` | the scan code of every row |
-//! | `factors` | `f32` | what the estimate of every row adds; infinite for padding |
+//! | `factors` | `f32` | the columns of factors of every unit; what is added is infinite for padding |
 //! | `ids` | `u32` | the vector that every row is |
 //! | `homes` | `u32` | where rows can be in two zones: the other one, for those that are here a second time |
 //! | `bytes` | `i8` | integer rows, where they are kept |
 //! | `vectors` | the index's | the vectors |
 //! | `norms` | `f32` | under cosine the inverse length, under inner product the square of every row |
 //!
-//! and in layout 2 what [`crate::disk`] says. Other kinds of codes have sections of their own in place of `head.*`.
-//! Equal indexes make equal files.
+//! and in layout 2 what `disk/` says. Equal indexes make equal files.
 
 mod check;
 mod code;
@@ -40,9 +41,10 @@ use bytemuck::Pod;
 use hnsw::{Hnsw, Metric};
 use layouts::container::{Container, ContainerError, FileReader, OpenOptions, Placement, Writer};
 use layouts::{AlignedVec, Storage};
-use simd_kernels::{Element, Kernels, PANEL_ROWS, Rows};
+use simd_kernels::{Element, Kernels, Rows};
 
 use crate::Error;
+use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::index::ZonalPq;
 use crate::params::BuildParams;
@@ -51,7 +53,7 @@ use crate::route::Router;
 use crate::space::Space;
 
 use check::sound_starts;
-pub(crate) use check::{is_padding, panel_starts};
+pub(crate) use check::{is_padding, unit_starts};
 pub(crate) use record::Record;
 
 pub(crate) const KIND: &str = "zonal-pq";
@@ -66,6 +68,7 @@ pub(crate) const PARAMS: &str = "params";
 const INTAKE_OFFSET: &str = "intake.offset";
 const CENTROIDS: &str = "centroids";
 const GRAPH: &str = "graph";
+const CALIBRATION: &str = "calibration";
 const STARTS: &str = "starts";
 const CODES: &str = "codes";
 const FACTORS: &str = "factors";
@@ -174,6 +177,11 @@ impl FrontBytes {
         code::sections(&index.code, writer)
             .section(CENTROIDS, Placement::Plain, &self.centroids)
             .section(GRAPH, Placement::Plain, &self.graph)
+            .section(
+                CALIBRATION,
+                Placement::Plain,
+                index.calibration.as_ref().map_or(&[], Calibration::as_slice),
+            )
             .section(STARTS, Placement::Plain, &index.postings.starts)
     }
 }
@@ -185,6 +193,7 @@ pub(crate) struct Front {
     pub(crate) space: Space,
     pub(crate) code: Code,
     pub(crate) router: Router,
+    pub(crate) calibration: Option<Calibration>,
     pub(crate) starts: Storage<u32>,
 }
 
@@ -204,9 +213,11 @@ impl Front {
         let bytes = file.get::<u8>(GRAPH)?;
         let graph = if bytes.is_empty() { None } else { Some(graph(&bytes, &record)?) };
         let router = Router::with_graph(rows, space.shifts(rows)?, graph)?;
+        let table = file.get::<f32>(CALIBRATION)?;
+        let calibration = if table.is_empty() { None } else { Some(Calibration::from_slice(&table)?) };
         let starts = file.get::<u32>(STARTS)?;
         sound_starts(&starts, &record)?;
-        Ok(Self { record, space, code, router, starts })
+        Ok(Self { record, space, code, router, calibration, starts })
     }
 }
 
@@ -307,15 +318,16 @@ impl<T: Element> ZonalPq<T> {
 
     fn read(file: Container) -> Result<Self, Error> {
         file.expect_layout(&[MAPPED])?;
-        let Front { record, space, code, router, starts } = Front::read::<T>(&file)?;
-        let panels = panel_starts(&starts)?;
-        let count = panels.last().map_or(0, |&end| end as usize);
-        let codes = large::<u8>(&file, CODES, count.checked_mul(code.panel_bytes()))?;
+        let Front { record, space, code, router, calibration, starts } = Front::read::<T>(&file)?;
+        let (unit_rows, unit_bytes, columns) = (code.unit_rows(), code.unit_bytes(), code.columns());
+        let units = unit_starts(&starts, unit_rows)?;
+        let count = units.last().map_or(0, |&end| end as usize);
+        let codes = large::<u8>(&file, CODES, count.checked_mul(unit_bytes))?;
         let factors = file.get::<f32>(FACTORS)?;
-        if factors.len() != count * PANEL_ROWS {
+        if Some(factors.len()) != count.checked_mul(unit_rows * columns) {
             return Err(damaged(FACTORS, "its length is not that of as many rows"));
         }
-        check::sound_padding(&factors, &starts, &panels)?;
+        check::sound_padding(&factors, &starts, &units, unit_rows, columns)?;
         let ids = file.get::<u32>(IDS)?;
         let homes = file.get::<u32>(HOMES)?;
         check::sound_ids(&ids, &homes, &starts, &record)?;
@@ -324,26 +336,31 @@ impl<T: Element> ZonalPq<T> {
         let bytes = large::<i8>(&file, BYTES, kept)?;
         let vectors = large::<T>(&file, VECTORS, record.placed.checked_mul(record.dim))?;
         let norms = large::<f32>(&file, NORMS, Some(if record.has_norms() { record.placed } else { 0 }))?;
+        let postings = Frozen {
+            starts,
+            units: Storage::from(units),
+            unit_rows,
+            unit_bytes,
+            columns,
+            codes,
+            factors,
+            ids,
+            bytes,
+            vectors,
+            norms,
+            homes,
+            row_dim,
+            dim: record.dim,
+        };
         Ok(Self {
             kernels: Kernels::active()?,
             space,
             router,
-            postings: Frozen {
-                starts,
-                panels: Storage::from(panels),
-                panel_bytes: code.panel_bytes(),
-                codes,
-                factors,
-                ids,
-                bytes,
-                vectors,
-                norms,
-                homes,
-                row_dim,
-                dim: record.dim,
-            },
+            places: postings.places(record.rows),
+            postings,
             code,
             rows: record.rows,
+            calibration,
             params: record.params,
             file: Some(file),
         })

@@ -8,7 +8,8 @@ use super::code::{self, WORDS as CODE_WORDS};
 use super::{PARAMS, Source, damaged};
 use crate::Error;
 use crate::index::ZonalPq;
-use crate::params::{BuildParams, Refine};
+use crate::params::{BuildParams, Refine, ScanCode};
+use crate::quantiser::SymbolBits;
 use crate::space::Space;
 
 /// The element types, by their number in files.
@@ -17,6 +18,9 @@ const ELEMENTS: [&str; 5] = ["f32", "f16", "bf16", "u8", "i8"];
 const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
 /// What refines, likewise.
 const REFINES: [Refine; 3] = [Refine::Auto, Refine::Bytes, Refine::Vectors];
+
+/// Bits of symbols of product codes, likewise.
+pub(super) const SYMBOLS: [SymbolBits; 3] = [SymbolBits::Four, SymbolBits::Six, SymbolBits::Eight];
 
 /// One number after the other, those not listed 0.
 #[derive(Debug)]
@@ -98,8 +102,14 @@ impl Record {
     pub(crate) fn words(&self) -> [u64; Self::WORDS] {
         let place = |at: Option<usize>| at.unwrap_or(usize::MAX) as u64;
         // Named one by one, so that a parameter that is new cannot be forgotten here.
-        let BuildParams { zones, code_dims, refine, second, sample, iterations, balance, lambda, graph_from } =
-            self.params;
+        let BuildParams { zones, code, refine, second, sample, iterations, lambda, graph_from } = self.params;
+        let (kind, first, number) = match code {
+            ScanCode::Auto => (0, 0, 0),
+            ScanCode::Components { dims } => (1, dims as u64, 0),
+            ScanCode::Rabitq { bits } => (2, u64::from(bits), 0),
+            ScanCode::Lvq { bits } => (3, u64::from(bits), 0),
+            ScanCode::Product { subspaces, bits } => (4, subspaces as u64, u64::from(bits.bits())),
+        };
         let index = [
             place(ELEMENTS.iter().position(|&name| name == self.element)),
             place(METRICS.iter().position(|&metric| metric == self.metric)),
@@ -115,12 +125,13 @@ impl Record {
         ];
         let params = [
             zones as u64,
-            code_dims as u64,
+            kind,
+            first,
+            number,
             place(REFINES.iter().position(|&kind| kind == refine)),
             u64::from(second.to_bits()),
             sample as u64,
             iterations as u64,
-            u64::from(balance.to_bits()),
             u64::from(lambda.to_bits()),
             graph_from as u64,
         ];
@@ -154,12 +165,11 @@ impl Record {
             code_words: std::array::from_fn(|_| next()),
             params: BuildParams {
                 zones: size(next(), 0, 1 << 24, "the zones of the build are out of range")?,
-                code_dims: size(next(), 0, 1 << 14, "the code of the build is out of range")?,
+                code: scan_code(next(), next(), next())?,
                 refine: pick(&REFINES, next(), "what refines is none")?,
                 second: not_nan(f32_of(next())?)?,
                 sample: size(next(), 0, usize::MAX, "the sample is out of range")?,
                 iterations: size(next(), 0, usize::MAX, "the iterations are out of range")?,
-                balance: not_nan(f32_of(next())?)?,
                 lambda: not_nan(f32_of(next())?)?,
                 graph_from: size(next(), 0, usize::MAX, "the start of graphs is out of range")?,
             },
@@ -181,6 +191,22 @@ impl Record {
             return Err(damaged(PARAMS, "there are more zones than rows"));
         }
         Ok(record)
+    }
+}
+
+/// The code that was asked for.
+fn scan_code(kind: u64, first: u64, second: u64) -> Result<ScanCode, Error> {
+    let wrong = || damaged(PARAMS, "the codes of the build are none");
+    let number = usize::try_from(first).map_err(|_| wrong())?;
+    let bits = u8::try_from(first).map_err(|_| wrong());
+    let symbol = SYMBOLS.iter().find(|bits| u64::from(bits.bits()) == second);
+    match (kind, second) {
+        (0, 0) if first == 0 => Ok(ScanCode::Auto),
+        (1, 0) => Ok(ScanCode::Components { dims: number }),
+        (2, 0) => Ok(ScanCode::Rabitq { bits: bits? }),
+        (3, 0) => Ok(ScanCode::Lvq { bits: bits? }),
+        (4, _) => Ok(ScanCode::Product { subspaces: number, bits: *symbol.ok_or_else(wrong)? }),
+        _ => Err(wrong()),
     }
 }
 

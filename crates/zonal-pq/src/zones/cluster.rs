@@ -1,9 +1,9 @@
 //! Clustering: balanced hierarchical k-means in integers.
 //!
-//! The sample is cut into parts, each part into parts again in proportion to its size (so that zones come out
-//! alike in size), and the leaves are improved together by Lloyd's iterations over all of them (Lloyd, *Least
-//! squares quantization in PCM*, 1982), full zones being pushed away by a penalty on their last count (as SPANN
-//! does: Chen et al., NeurIPS 2021).
+//! The sample is cut into parts, each part into parts again in proportion to its size, so that zones come out alike
+//! in size, and the leaves are improved together by Lloyd's iterations over all of them (Lloyd, *Least squares
+//! quantization in PCM*, 1982). A penalty on full zones, as SPANN has it (Chen et al., NeurIPS 2021), was tried on
+//! top and made sizes swing from one iteration to the next: see `docs/benchmarks-zonal.md`.
 
 use hnsw::pieces::blocks;
 use simd_kernels::{Kernels, Rows};
@@ -27,8 +27,6 @@ pub(crate) struct Plan {
     pub(crate) sample: usize,
     /// Iterations over all zones at the end.
     pub(crate) iterations: usize,
-    /// How strongly full zones push rows away, in mean squared distances.
-    pub(crate) balance: f32,
 }
 
 /// Centroids of `rows`, at most `plan.zones` of them, one after another. Fewer only where there are fewer rows.
@@ -53,7 +51,7 @@ pub(crate) fn cluster(
     let sample = Rows::new(&sample, dim)?;
     let mut centroids = cut(sample, zones, kernels)?;
     stages.begin("improving zones")?;
-    improve(sample, &mut centroids, plan.iterations, plan.balance, kernels)?;
+    improve(sample, &mut centroids, plan.iterations, kernels)?;
     Ok(centroids)
 }
 
@@ -85,7 +83,8 @@ fn gcd(a: usize, b: usize) -> usize {
 /// `zones` centroids of the rows: cut in parts, and every part again.
 fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Vec<i8>, Error> {
     let dim = rows.dim();
-    let branches = if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
+    let branches =
+        if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
     let mut centroids = Vec::with_capacity(branches * dim);
     for place in spread(rows.len(), branches) {
         centroids.extend_from_slice(rows.row(place).unwrap_or_default());
@@ -95,7 +94,7 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
         move_to_means(rows, &all, &mut centroids);
         return Ok(centroids);
     }
-    improve(rows, &mut centroids, CUT_ITERATIONS, 0.0, kernels)?;
+    improve(rows, &mut centroids, CUT_ITERATIONS, kernels)?;
     if zones == branches {
         return Ok(centroids);
     }
@@ -127,17 +126,19 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
 /// `total` shared out in proportion to `counts`, none to what has none and at most one for each that it has.
 fn shares(counts: &[usize], total: usize) -> Vec<usize> {
     let sum: usize = counts.iter().sum();
-    let mut shares: Vec<usize> =
-        counts.iter().map(|&count| (count * total / sum.max(1)).clamp(usize::from(count > 0), count.max(1))).collect();
+    let mut shares: Vec<usize> = counts
+        .iter()
+        .map(|&count| (count * total / sum.max(1)).clamp(usize::from(count > 0), count.max(1)))
+        .collect();
     for (share, &count) in shares.iter_mut().zip(counts) {
         *share = (*share).min(count);
     }
     let mut given: usize = shares.iter().sum();
     while given < total.min(sum) {
         // To whoever has the most rows for each of its shares.
-        let next = (0..counts.len())
-            .filter(|&i| shares[i] < counts[i])
-            .max_by(|&a, &b| (counts[a] * shares[b].max(1)).cmp(&(counts[b] * shares[a].max(1))).then(b.cmp(&a)));
+        let next = (0..counts.len()).filter(|&i| shares[i] < counts[i]).max_by(|&a, &b| {
+            (counts[a] * shares[b].max(1)).cmp(&(counts[b] * shares[a].max(1))).then(b.cmp(&a))
+        });
         let Some(next) = next else { break };
         shares[next] += 1;
         given += 1;
@@ -158,47 +159,33 @@ fn improve(
     rows: Rows<'_, i8>,
     centroids: &mut [i8],
     iterations: usize,
-    balance: f32,
     kernels: &'static Kernels,
 ) -> Result<(), Error> {
-    let dim = rows.dim();
-    let zones = centroids.len() / dim;
-    let mut penalties = vec![0i32; zones];
     for _ in 0..iterations {
-        let added = |zone: usize| penalties.get(zone).copied().unwrap_or(0);
-        let found = Centroids::new(Rows::new(centroids, dim)?, added)?.nearest(rows, kernels)?;
-        let counts = move_to_means(rows, &found, centroids);
-        if balance > 0.0 {
-            let sum: f64 = found
-                .iter()
-                .map(|&(zone, distance)| f64::from(distance) - f64::from(added(zone as usize)))
-                .sum();
-            let unit = f64::from(balance) * sum / rows.len().max(1) as f64;
-            let mean = rows.len() as f64 / zones as f64;
-            for (penalty, &count) in penalties.iter_mut().zip(&counts) {
-                *penalty = (unit * (f64::from(count) / mean - 1.0).clamp(-1.0, 3.0)) as i32;
-            }
-        }
+        let found = Centroids::new(Rows::new(centroids, rows.dim())?, |_| 0)?.nearest(rows, kernels)?;
+        move_to_means(rows, &found, centroids);
     }
     Ok(())
 }
 
 /// Puts every centroid to the mean of its rows; one that has none goes to the farthest row of the fullest zone.
-fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8]) -> Vec<u32> {
+fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8]) {
     let dim = rows.dim();
     let zones = centroids.len() / dim;
     let mut sums = vec![0i32; centroids.len()];
     let mut counts = vec![0u32; zones];
     for (row, &(zone, _)) in rows.iter().zip(found) {
         let zone = zone as usize;
-        if let (Some(sums), Some(count)) = (sums.get_mut(zone * dim..(zone + 1) * dim), counts.get_mut(zone)) {
+        if let (Some(sums), Some(count)) = (sums.get_mut(zone * dim..(zone + 1) * dim), counts.get_mut(zone))
+        {
             *count += 1;
             for (sum, &x) in sums.iter_mut().zip(row) {
                 *sum += i32::from(x);
             }
         }
     }
-    for ((centroid, sums), &count) in centroids.chunks_exact_mut(dim).zip(sums.chunks_exact(dim)).zip(&counts) {
+    for ((centroid, sums), &count) in centroids.chunks_exact_mut(dim).zip(sums.chunks_exact(dim)).zip(&counts)
+    {
         if count > 0 {
             let half = count as i32 / 2;
             for (x, &sum) in centroid.iter_mut().zip(sums) {
@@ -209,7 +196,7 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     }
     let mut empty: Vec<usize> = (0..zones).filter(|&zone| counts[zone] == 0).collect();
     if empty.is_empty() {
-        return counts;
+        return;
     }
     // The farthest rows first, each once, and never a row that is its own centroid.
     let mut far: Vec<(i32, usize)> =
@@ -218,11 +205,11 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     empty.reverse();
     for (_, row) in far {
         let Some(zone) = empty.pop() else { break };
-        if let (Some(centroid), Some(row)) = (centroids.get_mut(zone * dim..(zone + 1) * dim), rows.row(row)) {
+        if let (Some(centroid), Some(row)) = (centroids.get_mut(zone * dim..(zone + 1) * dim), rows.row(row))
+        {
             centroid.copy_from_slice(row);
         }
     }
-    counts
 }
 
 #[cfg(test)]
@@ -257,7 +244,7 @@ mod tests {
         }
         let rows = Rows::new(&data, 2).unwrap();
         let kernels = Kernels::active().unwrap();
-        let plan = Plan { zones: 40, sample: 100, iterations: 8, balance: 0.0 };
+        let plan = Plan { zones: 40, sample: 100, iterations: 8 };
         let centroids = cluster(rows, &plan, kernels, &mut Stages::new(&(), 2)).unwrap();
         let view = Rows::new(&centroids, 2).unwrap();
         assert_eq!(view.len(), 40);
