@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_words() {
         for (arguments, words) in [
-            ("--suite zonal-pq", "not built yet"),
+            ("--suite zonal-pq --zonal zones=many", "zones=many"),
             ("--suite hnsw --graph degree=many", "degree=many"),
             ("--suite covertree --case nonsense", "gp-gold"),
             ("--suite hnsw --case nonsense --dataset synth:uniform?n=9&d=2&q=1 --k 1", "churn"),

@@ -16,7 +16,7 @@ use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::refine::Asked;
 use crate::route::Probe;
-use crate::search::{FIRST, Parts, Searcher, Wanted, within_reach};
+use crate::search::{FIRST, Parts, Searcher, Wanted, within_budget, within_reach};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
 pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
@@ -139,6 +139,9 @@ fn block<T: Element, P: Postings<T>>(
     let ready = work.queries.iter_mut().map(|ready| &mut ready.probes);
     let integers = Rows::new(&work.integers, dim)?;
     parts.router.nearest_of_many(integers, params.nprobe, parts.kernels, &mut searcher.route, ready)?;
+    for ready in work.queries.iter_mut().take(queries.len()) {
+        within_budget(&mut ready.probes, parts.postings, params.budget);
+    }
     for pass in [0..FIRST, FIRST..usize::MAX] {
         work.visits.clear();
         for (query, ready) in work.queries.iter_mut().take(queries.len()).enumerate() {

@@ -167,6 +167,8 @@ pub struct SearchParams {
     pub rerank: usize,
     /// Where a query stops before `nprobe` zones: see [`SearchParams::reach`]. Infinite unless set.
     pub reach: f32,
+    /// Vectors whose codes are scanned at most, whatever `nprobe` says; the zone that reaches it is finished.
+    pub budget: usize,
     /// In place of `nprobe`, the recall that it is to be picked by.
     pub(crate) target: Option<f32>,
 }
@@ -174,7 +176,7 @@ pub struct SearchParams {
 impl SearchParams {
     /// `k` neighbours from `nprobe` zones; 4 k + 20 candidates are measured.
     pub const fn new(k: usize, nprobe: usize) -> Self {
-        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, target: None }
+        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, budget: usize::MAX, target: None }
     }
 
     /// Measures `rerank` candidates after the scan.
@@ -207,6 +209,14 @@ impl SearchParams {
     pub(crate) fn resolve(&self, calibration: Option<&Calibration>) -> Result<Self, Error> {
         let Some(target) = self.target else { return Ok(*self) };
         calibration.ok_or(Error::NotCalibrated)?.pick(self, target)
+    }
+
+    /// Stops visiting zones once the codes of `vectors` vectors were scanned: a bound on the work of a query that does
+    /// not depend on how large zones are.
+    #[must_use]
+    pub const fn budget(mut self, vectors: usize) -> Self {
+        self.budget = vectors;
+        self
     }
 
     /// Checked and within what there is.

@@ -142,6 +142,7 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
     let wanted = Wanted::nearest(&params);
     searcher.candidates.start(wanted.rerank, wanted.limit);
     route(parts, searcher, params.nprobe)?;
+    within_budget(&mut searcher.probes, parts.postings, params.budget);
     scan_first(parts, searcher, &params, |_, _| true)?;
     scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?;
     refine(parts, searcher, query, &wanted)?;
@@ -152,6 +153,23 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
 pub(crate) fn route<P>(parts: &Parts<'_, P>, searcher: &mut Searcher, nprobe: usize) -> Result<(), Error> {
     let (integers, kernels) = (&searcher.asked.integers, parts.kernels);
     parts.router.nearest(integers, nprobe, kernels, &mut searcher.route, &mut searcher.probes)
+}
+
+/// Leaves out zones beyond the one that uses up the budget.
+pub(crate) fn within_budget<T: Element, P: Postings<T>>(
+    probes: &mut Vec<Probe>,
+    postings: &P,
+    budget: usize,
+) {
+    if budget == usize::MAX {
+        return;
+    }
+    let mut sum = 0usize;
+    let spent = probes.iter().position(|probe| {
+        sum += postings.scanned(probe.zone).len;
+        sum >= budget
+    });
+    probes.truncate(spent.map_or(usize::MAX, |last| last + 1));
 }
 
 /// Zones that every query visits; what is found there says whether others are within its reach.

@@ -120,6 +120,11 @@ fn more_zones_find_more_and_reach_saves_some() {
     let (few, some, all) = (at(1, f32::INFINITY), at(20, f32::INFINITY), at(200, f32::INFINITY));
     assert!(few.0 < some.0 && some.0 <= all.0 && all.0 > 0.99, "{few:?} {some:?} {all:?}");
     assert!(few.1 < some.1 && some.1 < all.1 && all.1 == 50 * 20_000);
+    let mut searcher = Searcher::new().unwrap();
+    let cheap = SearchParams::new(K, 200).budget(1000);
+    index.search(&mut searcher, &queries[..32], &cheap).unwrap();
+    let largest = index.zone_sizes().into_iter().max().unwrap() as u64;
+    assert!((1000..1000 + largest).contains(&searcher.work().0));
     let reached = at(20, 0.3);
     assert!(reached.1 < some.1 && reached.0 > few.0, "{reached:?}");
 }
@@ -136,7 +141,11 @@ fn batches_give_what_single_searches_give() {
             BuildParams::new().zones(70).code(ScanCode::Lvq { bits: 4 }),
         ] {
             let index = build(&data, 40, metric, &build_params);
-            for params in [SearchParams::new(K, 6), SearchParams::new(3, 30).reach(0.5).rerank(20)] {
+            for params in [
+                SearchParams::new(K, 6),
+                SearchParams::new(3, 30).reach(0.5).rerank(20),
+                SearchParams::new(5, 70).budget(700),
+            ] {
                 let mut searcher = Searcher::new().unwrap();
                 let mut expected = Vec::new();
                 for query in queries.chunks_exact(40) {
