@@ -9,6 +9,8 @@
 //! bounds what the system caches of the file. Without one, `dd if=INDEX.zones iflag=nocache count=0` makes the system
 //! forget it first.
 
+#![allow(clippy::print_stdout, reason = "what an example is for")]
+
 use std::error::Error;
 use std::fs::File;
 use std::io::Read;

@@ -19,8 +19,8 @@ use layouts::container::{Checks, Container, OpenOptions, Placement, Problem, Wri
 use sets::{Random, build, clustered, elements};
 use simd_kernels::{Element, f16};
 use zonal_pq::{
-    BuildParams, DiskIndex, DiskSearcher, Error, Metric, Neighbor, Refine, ScanCode, SearchParams, Searcher, ZonalPq,
-    quantiser::SymbolBits,
+    BuildParams, DiskIndex, DiskSearcher, Error, Metric, Neighbor, Refine, ScanCode, SearchParams, Searcher,
+    ZonalPq, quantiser::SymbolBits,
 };
 
 /// Counts what the calling thread has allocated, and the most it ever had at once.
@@ -266,7 +266,11 @@ fn samples() -> &'static [Sample] {
             ("rabitq", sample::<f32>(9, Metric::Cosine, &plain.clone().code(rabitq), false), open::<f32>),
             ("lvq", sample::<f32>(9, Metric::L2, &plain.clone().code(lvq), false), open::<f32>),
             ("disk", sample::<f32>(9, Metric::L2, &twice, true), open_by_zone::<f32>),
-            ("disk rabitq", sample::<f32>(9, Metric::L2, &plain.clone().code(rabitq), true), open_by_zone::<f32>),
+            (
+                "disk rabitq",
+                sample::<f32>(9, Metric::L2, &plain.clone().code(rabitq), true),
+                open_by_zone::<f32>,
+            ),
             ("disk cosine", sample::<f16>(13, Metric::Cosine, &plain, true), open_by_zone::<f16>),
         ]
     })
@@ -318,7 +322,10 @@ fn sections_of_other_lengths_are_refused_by_name() {
             let (section, element, content) = &forgery.sections[at];
             let len = content.len() / element;
             for wrong in [0, 1, len / 2, len.saturating_sub(1), len + 1, len + 16, 2 * len] {
-                if wrong == len || (section == "graph" && wrong == 0) || (section == "calibration" && wrong % 5 == 0) {
+                if wrong == len
+                    || (section == "graph" && wrong == 0)
+                    || (section == "calibration" && wrong % 5 == 0)
+                {
                     // Without a graph all centroids are compared; a calibration may be of nothing.
                     continue;
                 }
@@ -510,7 +517,8 @@ fn a_file_that_is_cut_while_it_is_open_is_an_error_of_the_search() {
     let params = SearchParams::new(3, 5);
     let found = index.search(&mut searcher, &[0.1; 9], &params).unwrap().to_vec();
     let file = Container::open(&path, "zonal-pq").unwrap();
-    let start = |name: &str| file.sections().iter().find(|section| section.name() == name).unwrap().offset() as u64;
+    let start =
+        |name: &str| file.sections().iter().find(|section| section.name() == name).unwrap().offset() as u64;
     // In the rows, in the zones, and before both.
     for len in [start("rows") + 10, start("zones") + 10, 100] {
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();

@@ -12,8 +12,7 @@ use sets::{ASKED, answers, build, clustered, elements};
 use simd_kernels::{Element, Rows, bf16, f16};
 use zonal_pq::{
     BuildParams, DiskBatchSearcher, DiskIndex, DiskSearcher, Error, Metric, NO_NEIGHBOR, Neighbor, Refine,
-    ScanCode, SearchParams, ZonalPq, describe,
-    quantiser::SymbolBits,
+    ScanCode, SearchParams, ZonalPq, describe, quantiser::SymbolBits,
 };
 
 /// Counts what the calling thread has allocated, and the most it ever had at once.

@@ -81,7 +81,11 @@ fn of_every_kind_of_content() {
     for metric in METRICS {
         round_trip::<f32>(metric, &plain.clone().second(0.4), folder.path());
         round_trip::<u8>(metric, &plain.clone().second(1.0).refine(Refine::Bytes), folder.path());
-        round_trip::<f32>(metric, &plain.clone().refine(Refine::Vectors).code(ScanCode::Components { dims: 8 }), folder.path());
+        round_trip::<f32>(
+            metric,
+            &plain.clone().refine(Refine::Vectors).code(ScanCode::Components { dims: 8 }),
+            folder.path(),
+        );
     }
     round_trip::<f32>(Metric::L2, &plain.clone().zones(80).experiment("graph_from", 40.0), folder.path());
     round_trip::<u8>(Metric::L2, &BuildParams::new().zones(1).experiment("iterations", 0.0), folder.path());

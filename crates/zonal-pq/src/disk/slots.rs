@@ -31,7 +31,7 @@ pub(super) struct Work {
     /// Bytes as they were read.
     pub(super) raw: AlignedVec<u8>,
     /// Batches of earlier searches, whose memory is used again.
-    pub(super) spare: Vec<Box<Batch>>,
+    pub(super) spare: Vec<Batch>,
     pub(super) error: Option<Error>,
 }
 
@@ -70,7 +70,7 @@ impl Slots {
             if work.spare.len() < 2 {
                 batch.places.clear();
                 batch.data.clear();
-                work.spare.push(batch);
+                work.spare.push(*batch);
             }
         }
     }

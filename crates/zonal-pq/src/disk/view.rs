@@ -102,7 +102,7 @@ impl<T: Element> View<'_, T> {
             slot = &batch.next;
         }
         // Filled by another thread meanwhile: then these rows are read again when they are asked for.
-        let _ = slot.set(batch);
+        let _ = slot.set(Box::new(batch));
     }
 
     /// Where a row is among all, if it is one.

@@ -84,7 +84,8 @@ impl Zone {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         // Each kind of content lies together: its bytes in a unit, one kind after the other.
         let kinds = [shape.unit_bytes, shape.columns * shape.column()];
-        let rest = std::iter::repeat_n(shape.column(), 1 + usize::from(shape.norms) + usize::from(shape.homes));
+        let rest =
+            std::iter::repeat_n(shape.column(), 1 + usize::from(shape.norms) + usize::from(shape.homes));
         let mut before = 0;
         for width in kinds.into_iter().chain(rest) {
             let to = bytes.get_mut(before * units..(before + width) * units).unwrap_or_default();

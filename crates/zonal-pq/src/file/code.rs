@@ -34,9 +34,7 @@ const HEAD_STEPS: &str = "head.steps";
 /// The kind, and its numbers.
 pub(super) fn words(code: &Code) -> (u64, [u64; WORDS]) {
     match code {
-        Code::Head(head) => {
-            (HEAD, listed([head.dims as u64, head.rotation.directions as u64]))
-        }
+        Code::Head(head) => (HEAD, listed([head.dims as u64, head.rotation.directions as u64])),
         Code::Rabitq(rabitq) => {
             let RabitqParams { bits, seed, encoding, access } = *rabitq.params();
             let (encoding, rounds) = match encoding {
@@ -124,7 +122,8 @@ fn product(file: &impl Source, record: &Record) -> Result<ProductQuantiser, Erro
     };
     let dim = record.row_dim();
     let subspaces = usize::try_from(subspaces).map_err(|_| contradiction())?;
-    let bits = SYMBOLS.into_iter().find(|symbol| u64::from(symbol.bits()) == bits).ok_or_else(contradiction)?;
+    let bits =
+        SYMBOLS.into_iter().find(|symbol| u64::from(symbol.bits()) == bits).ok_or_else(contradiction)?;
     let rotation = match (rotated, seed) {
         (0, 0) => None,
         (1, seed) => Some(Random::new(dim, seed).map_err(|_| contradiction())?),
