@@ -187,7 +187,8 @@ fn block<T: Element, P: Postings<T>>(
                     let Some(probe) = ready.probes.get(visit.probe as usize) else { continue };
                     let base = probe.distance + ready.bias;
                     let (sums, limit) = (at * rows..(at + 1) * rows, ready.candidates.limit());
-                    let found = estimates.select(sums, posting.factors, base, ready.slope, limit, parts.kernels)?;
+                    let found =
+                        estimates.select(sums, posting.factors, base, ready.slope, limit, parts.kernels)?;
                     ready.candidates.extend(visit.probe as usize, found);
                 }
                 searcher.scanned += (posting.len * visits.len()) as u64;

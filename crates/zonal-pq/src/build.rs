@@ -20,19 +20,19 @@ use crate::zones::{Centroids, NONE, Plan, cluster, second_zones};
 /// Rows that codes and means are learnt on.
 const SAMPLE: usize = 16_384;
 /// Most rows that a zone is built with: changes have room up to [`MOST_ROWS`].
-const CAP: usize = MOST_ROWS / 2;
+pub(crate) const CAP: usize = MOST_ROWS / 2;
 
 /// A row in a zone.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    zone: u32,
-    row: u32,
+pub(crate) struct Entry {
+    pub(crate) zone: u32,
+    pub(crate) row: u32,
     /// Where the row lives, if it is here a second time.
-    home: u32,
+    pub(crate) home: u32,
 }
 
 /// The number of zones for so many rows: a scan of a zone costs about as much as routing past a few of them.
-fn zones_for(rows: usize) -> usize {
+pub(crate) fn zones_for(rows: usize) -> usize {
     let by_size = rows / 256;
     let by_root = (rows as f64).sqrt() as usize;
     by_size.clamp(by_root.min(1024), 1 << 20).max(1)
@@ -73,12 +73,8 @@ pub(crate) fn build<T: Element>(
     let integers = Rows::new(&integers, dim)?;
 
     let wanted = if params.zones == 0 { zones_for(vectors.len()) } else { params.zones };
-    let plan = Plan {
-        zones: wanted,
-        sample: params.sample,
-        iterations: params.iterations,
-        balance: params.balance,
-    };
+    let plan =
+        Plan { zones: wanted, sample: params.sample, iterations: params.iterations, balance: params.balance };
     let centroids = cluster(integers, &plan, kernels, &mut stages)?;
     stages.begin("assigning vectors")?;
     let packed = Centroids::new(Rows::new(&centroids, dim)?, |_| 0)?;
@@ -96,12 +92,7 @@ pub(crate) fn build<T: Element>(
     stages.begin("learning codes")?;
     let code = learn(integers, &entries, centroids, params, kernels)?;
     stages.begin("encoding")?;
-    let refine = match params.refine {
-        Refine::Auto if size_of::<T>() > 1 => Refine::Bytes,
-        Refine::Auto => Refine::Vectors,
-        given => given,
-    };
-    let bytes = refine == Refine::Bytes && !space.is_lossless::<T>();
+    let bytes = keeps_bytes::<T>(params, &space);
     let postings = fill(vectors, integers, &entries, centroids, (&space, &code), bytes, kernels)?;
     let mut shifts = AlignedVec::new();
     if metric == Metric::InnerProduct {
@@ -111,6 +102,15 @@ pub(crate) fn build<T: Element>(
     }
     let router = Router::new(centroids, shifts, params.graph_from)?;
     Ok(ZonalPq { kernels, space, router, code, postings, rows: vectors.len() })
+}
+
+/// Whether an index keeps integer rows beside its vectors.
+pub(crate) fn keeps_bytes<T: Element>(params: &BuildParams, space: &Space) -> bool {
+    let bytes = match params.refine {
+        Refine::Auto => size_of::<T>() > 1,
+        given => given == Refine::Bytes,
+    };
+    bytes && !space.is_lossless::<T>()
 }
 
 /// Entries sorted by zone and row, zones without rows left out, and zones with too many cut in several that have
@@ -155,7 +155,7 @@ fn settle(first: &[(u32, i32)], second: &[u32], centroids: &[i8], dim: usize) ->
 }
 
 /// Learns the scan code from a sample of residuals.
-fn learn(
+pub(crate) fn learn(
     integers: Rows<'_, i8>,
     entries: &[Entry],
     centroids: Rows<'_, i8>,
@@ -179,6 +179,10 @@ fn learn(
     for mean in &mut mean {
         *mean /= count.max(1) as f64;
     }
+    if residuals.is_empty() {
+        // An index of nothing has a code as well, if one that nothing is known of.
+        residuals.resize(dim, 0);
+    }
     let dims = if params.code_dims == 0 {
         // Half of the dimensions, and not more than two lines of code.
         (dim / 2).clamp(32.min(dim), 256)
@@ -189,10 +193,13 @@ fn learn(
 }
 
 /// What a zone adds to the postings.
-struct Part {
-    codes: AlignedVec<u8>,
-    factors: Vec<f32>,
-    norms: Vec<f32>,
+pub(crate) struct Part {
+    /// In whole panels.
+    pub(crate) codes: AlignedVec<u8>,
+    /// As many, infinite in the places of padding.
+    pub(crate) factors: Vec<f32>,
+    /// One a row, where the metric wants them.
+    pub(crate) norms: Vec<f32>,
 }
 
 /// Makes all postings.
@@ -206,7 +213,8 @@ fn fill<T: Element>(
     kernels: &'static Kernels,
 ) -> Result<Frozen<T>, Error> {
     let zones = centroids.len();
-    let (mut starts, mut panels) = (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
+    let (mut starts, mut panels) =
+        (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
     let (mut at, mut panel) = (0usize, 0usize);
     for zone in 0..=zones {
         starts.push(at as u32)?;
@@ -239,7 +247,11 @@ fn fill<T: Element>(
         for zone in zones {
             let entries = entries.get(range(zone)).unwrap_or_default();
             let centroid = centroids.row(zone).unwrap_or_default();
-            let part = encode(vectors, integers, entries, centroid, (space, code), kernels);
+            let rows = entries.iter().map(|entry| {
+                let row = entry.row as usize;
+                (vectors.row(row).unwrap_or_default(), integers.row(row).unwrap_or_default())
+            });
+            let part = encode(rows, centroid, (space, code), kernels);
             parts.push(part.map_err(crate::error::inner)?);
         }
         Ok(parts)
@@ -278,11 +290,9 @@ fn fill<T: Element>(
     Ok(frozen)
 }
 
-/// Codes, factors and norms of one zone.
-fn encode<T: Element>(
-    vectors: Rows<'_, T>,
-    integers: Rows<'_, i8>,
-    entries: &[Entry],
+/// Codes, factors and norms of rows of one zone, given as vectors and as integers.
+pub(crate) fn encode<'a, T: Element>(
+    rows: impl ExactSizeIterator<Item = (&'a [T], &'a [i8])>,
     centroid: &[i8],
     (space, code): (&Space, &Code),
     kernels: &'static Kernels,
@@ -290,16 +300,12 @@ fn encode<T: Element>(
     let Code::Head(head) = code;
     let mut scratch = HeadScratch::default();
     let mut flat = Vec::new();
-    let mut codes = vec![0u8; entries.len() * head.dims];
-    let padded = entries.len().next_multiple_of(PANEL_ROWS);
-    let mut part =
-        Part { codes: AlignedVec::new(), factors: Vec::with_capacity(padded), norms: Vec::new() };
+    let mut codes = vec![0u8; rows.len() * head.dims];
+    let padded = rows.len().next_multiple_of(PANEL_ROWS);
+    let mut part = Part { codes: AlignedVec::new(), factors: Vec::with_capacity(padded), norms: Vec::new() };
     head.centre(centroid, kernels, &mut scratch)?;
-    for (entry, code) in entries.iter().zip(codes.chunks_exact_mut(head.dims)) {
-        let row = integers.row(entry.row as usize).unwrap_or_default();
-        let vector = vectors.row(entry.row as usize).unwrap_or_default();
-        let length: i32 =
-            row.iter().zip(centroid).map(|(&x, &c)| (i32::from(x) - i32::from(c)).pow(2)).sum();
+    for ((vector, row), code) in rows.zip(codes.chunks_exact_mut(head.dims)) {
+        let length: i32 = row.iter().zip(centroid).map(|(&x, &c)| (i32::from(x) - i32::from(c)).pow(2)).sum();
         let cross = head.encode(row, kernels, &mut scratch, &mut flat, code)?;
         part.factors.push(length as f32 + cross - space.shift(vector));
         match space.metric {

@@ -114,7 +114,9 @@ impl From<hnsw::Error> for Error {
     fn from(error: hnsw::Error) -> Self {
         use hnsw::Error as Graph;
         match error {
-            Graph::Dimension { argument, expected, actual } => Error::Dimension { argument, expected, actual },
+            Graph::Dimension { argument, expected, actual } => {
+                Error::Dimension { argument, expected, actual }
+            }
             Graph::NotFinite { argument, row, column } => Error::NotFinite { argument, row, column },
             Graph::ZeroVector { argument, row } => Error::ZeroVector { argument, row },
             Graph::Parameter { argument, value, expected } => Error::Parameter { argument, value, expected },
@@ -137,7 +139,9 @@ pub(crate) fn inner(error: Error) -> hnsw::Error {
         Error::Shape(error) => hnsw::Error::Shape(error),
         Error::Tier(error) => hnsw::Error::Tier(error),
         Error::Container(error) => hnsw::Error::Container(error),
-        Error::Dimension { argument, expected, actual } => hnsw::Error::Dimension { argument, expected, actual },
+        Error::Dimension { argument, expected, actual } => {
+            hnsw::Error::Dimension { argument, expected, actual }
+        }
         Error::NotFinite { argument, row, column } => hnsw::Error::NotFinite { argument, row, column },
         Error::ZeroVector { argument, row } => hnsw::Error::ZeroVector { argument, row },
         Error::Graph(error) => error,

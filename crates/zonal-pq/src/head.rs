@@ -9,8 +9,8 @@
 //! the first term is one number per zone, the second one per row, and the third an integer product of the query,
 //! prepared once for all zones, with the code. What the code does not say (r − r̂) errs only against q − c.
 
-use layouts::AlignedVec;
 use hnsw::pieces::{Moments, Rotation, nearest, principal};
+use layouts::AlignedVec;
 use simd_kernels::{Kernels, Rows};
 
 use crate::Error;

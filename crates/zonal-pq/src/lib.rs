@@ -8,6 +8,7 @@ mod code;
 mod error;
 mod head;
 mod index;
+mod live;
 mod params;
 mod posting;
 mod progress;
@@ -19,9 +20,13 @@ mod zones;
 
 pub use batch::{BatchSearcher, NO_NEIGHBOR};
 pub use error::Error;
-pub use hnsw::{Metric, Progress};
+pub use hnsw::{Found, Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
+pub use live::{
+    Checked, LiveBatchSearcher, LiveParams, LiveReader, LiveReaders, LiveSearcher, LiveSnapshot, LiveZonal,
+    NOT_FOUND, Upkeep,
+};
 pub use params::{BuildParams, Refine, SearchParams};
 pub use search::Searcher;
 

@@ -85,8 +85,7 @@ impl Refiner {
             }
             let wanted = k + k / 2 + 6;
             if self.measured.len() > wanted {
-                self.measured
-                    .select_nth_unstable_by(wanted, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                self.measured.select_nth_unstable_by(wanted, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 self.measured.truncate(wanted);
             }
         }

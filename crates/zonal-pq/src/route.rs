@@ -3,7 +3,9 @@
 //! A scan of a few thousand centroids is a few microseconds of byte products. Beyond that a graph visits a few
 //! hundred of them and finds nearly the same; see `docs/benchmarks-zonal.md` for where the two cross.
 
-use hnsw::{BuildParams as GraphParams, Hnsw, Metric, SearchParams as GraphSearch, Searcher as GraphSearcher};
+use hnsw::{
+    BuildParams as GraphParams, Hnsw, Metric, SearchParams as GraphSearch, Searcher as GraphSearcher,
+};
 use simd_kernels::{Kernels, Rows};
 
 use crate::Error;

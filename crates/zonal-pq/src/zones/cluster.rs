@@ -15,6 +15,8 @@ use crate::progress::Stages;
 
 /// Most parts that one cut makes.
 const BRANCHES: usize = 64;
+/// Most cuts one within another: parts that are never alike in size have equal rows in them.
+const DEPTH: usize = 12;
 /// Iterations of a cut.
 const CUT_ITERATIONS: usize = 6;
 
@@ -51,7 +53,7 @@ pub(crate) fn cluster(
         sample.extend_from_slice(rows.row(row).unwrap_or_default());
     }
     let sample = Rows::new(&sample, dim)?;
-    let mut centroids = cut(sample, zones, kernels)?;
+    let mut centroids = cut(sample, zones, DEPTH, kernels)?;
     stages.begin("improving zones")?;
     improve(sample, &mut centroids, plan.iterations, plan.balance, kernels)?;
     Ok(centroids)
@@ -83,9 +85,10 @@ fn gcd(a: usize, b: usize) -> usize {
 }
 
 /// `zones` centroids of the rows: cut in parts, and every part again.
-fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Vec<i8>, Error> {
+fn cut(rows: Rows<'_, i8>, zones: usize, depth: usize, kernels: &'static Kernels) -> Result<Vec<i8>, Error> {
     let dim = rows.dim();
-    let branches = if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
+    let branches =
+        if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
     let mut centroids = Vec::with_capacity(branches * dim);
     for place in spread(rows.len(), branches) {
         centroids.extend_from_slice(rows.row(place).unwrap_or_default());
@@ -107,6 +110,14 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
         }
     }
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();
+    if depth == 0 || counts.contains(&rows.len()) {
+        // Equal rows cannot be cut: any of them will do.
+        centroids.clear();
+        for place in spread(rows.len(), zones) {
+            centroids.extend_from_slice(rows.row(place).unwrap_or_default());
+        }
+        return Ok(centroids);
+    }
     let shares = shares(&counts, zones);
     let parts = blocks(branches, 1, |part| {
         let (Some(members), Some(&share)) = (members.get(part.start), shares.get(part.start)) else {
@@ -119,7 +130,7 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
         for &row in members {
             of.extend_from_slice(rows.row(row).unwrap_or_default());
         }
-        cut(Rows::new(&of, dim)?, share, kernels).map_err(inner)
+        cut(Rows::new(&of, dim)?, share, depth - 1, kernels).map_err(inner)
     })?;
     Ok(parts.concat())
 }
@@ -127,17 +138,19 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
 /// `total` shared out in proportion to `counts`, none to what has none and at most one for each that it has.
 fn shares(counts: &[usize], total: usize) -> Vec<usize> {
     let sum: usize = counts.iter().sum();
-    let mut shares: Vec<usize> =
-        counts.iter().map(|&count| (count * total / sum.max(1)).clamp(usize::from(count > 0), count.max(1))).collect();
+    let mut shares: Vec<usize> = counts
+        .iter()
+        .map(|&count| (count * total / sum.max(1)).clamp(usize::from(count > 0), count.max(1)))
+        .collect();
     for (share, &count) in shares.iter_mut().zip(counts) {
         *share = (*share).min(count);
     }
     let mut given: usize = shares.iter().sum();
     while given < total.min(sum) {
         // To whoever has the most rows for each of its shares.
-        let next = (0..counts.len())
-            .filter(|&i| shares[i] < counts[i])
-            .max_by(|&a, &b| (counts[a] * shares[b].max(1)).cmp(&(counts[b] * shares[a].max(1))).then(b.cmp(&a)));
+        let next = (0..counts.len()).filter(|&i| shares[i] < counts[i]).max_by(|&a, &b| {
+            (counts[a] * shares[b].max(1)).cmp(&(counts[b] * shares[a].max(1))).then(b.cmp(&a))
+        });
         let Some(next) = next else { break };
         shares[next] += 1;
         given += 1;
@@ -191,14 +204,16 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     let mut counts = vec![0u32; zones];
     for (row, &(zone, _)) in rows.iter().zip(found) {
         let zone = zone as usize;
-        if let (Some(sums), Some(count)) = (sums.get_mut(zone * dim..(zone + 1) * dim), counts.get_mut(zone)) {
+        if let (Some(sums), Some(count)) = (sums.get_mut(zone * dim..(zone + 1) * dim), counts.get_mut(zone))
+        {
             *count += 1;
             for (sum, &x) in sums.iter_mut().zip(row) {
                 *sum += i32::from(x);
             }
         }
     }
-    for ((centroid, sums), &count) in centroids.chunks_exact_mut(dim).zip(sums.chunks_exact(dim)).zip(&counts) {
+    for ((centroid, sums), &count) in centroids.chunks_exact_mut(dim).zip(sums.chunks_exact(dim)).zip(&counts)
+    {
         if count > 0 {
             let half = count as i32 / 2;
             for (x, &sum) in centroid.iter_mut().zip(sums) {
@@ -218,7 +233,8 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     empty.reverse();
     for (_, row) in far {
         let Some(zone) = empty.pop() else { break };
-        if let (Some(centroid), Some(row)) = (centroids.get_mut(zone * dim..(zone + 1) * dim), rows.row(row)) {
+        if let (Some(centroid), Some(row)) = (centroids.get_mut(zone * dim..(zone + 1) * dim), rows.row(row))
+        {
             centroid.copy_from_slice(row);
         }
     }
@@ -245,6 +261,17 @@ mod tests {
             assert_eq!(places.len(), count);
             assert!(places.iter().all(|&place| place < len));
         }
+    }
+
+    #[test]
+    fn equal_rows_are_cut_no_further() {
+        let mut data = vec![3i8; 6000 * 2];
+        data[7] = 90;
+        let plan = Plan { zones: 500, sample: 12, iterations: 2, balance: 0.0 };
+        let rows = Rows::new(&data, 2).unwrap();
+        let kernels = Kernels::active().unwrap();
+        let centroids = cluster(rows, &plan, kernels, &mut Stages::new(&(), 2)).unwrap();
+        assert_eq!(centroids.len(), 500 * 2);
     }
 
     #[test]
