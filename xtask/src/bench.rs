@@ -41,7 +41,8 @@ pub(crate) struct Arguments {
     /// A name, folder, file, or generator such as `synth:clustered?n=100000&d=96`; repeatable.
     #[arg(long = "dataset", value_name = "NAME|DIR|FILE|synth:...")]
     datasets: Vec<String>,
-    /// Of the covertree suite only the workloads whose names contain this; repeatable.
+    /// Of the covertree suite only the workloads whose names contain this; of the hnsw suite instead of the usual curve
+    /// the case parts, filters, build, memory or churn; repeatable.
     #[arg(long = "case", value_name = "PART")]
     cases: Vec<String>,
     /// Neighbours of a query.
@@ -216,8 +217,14 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     write_records(&results, &run.records)?;
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
     print(table::header(&run).trim_end());
-    if run.records.iter().any(|record| matches!(record.suite.as_str(), "exact" | "hnsw")) {
+    let is_index = |record: &bench_harness::record::Record| {
+        matches!(record.suite.as_str(), "exact" | "hnsw") && record.case.is_none()
+    };
+    if run.records.iter().any(is_index) {
         print(&format!("\n{}", table::indexes(&run)));
+    }
+    if let Some(cases) = table::cases(&run) {
+        print(&format!("\n{cases}"));
     }
     if let Some(peers) = table::peers(&run) {
         print(&format!("\n{peers}"));
@@ -286,6 +293,7 @@ mod tests {
             ("--suite zonal-pq", "not built yet"),
             ("--suite hnsw --graph degree=many", "degree=many"),
             ("--suite covertree --case nonsense", "gp-gold"),
+            ("--suite hnsw --case nonsense --dataset synth:uniform?n=9&d=2&q=1 --k 1", "churn"),
             ("--suite nonsense", "zonal-pq"),
             ("--tier nonsense", "baseline"),
             ("--tier neonx", "unknown SIMD tier"),

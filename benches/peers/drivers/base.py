@@ -70,6 +70,10 @@ class Driver:
     def one(self, query, k):
         return self.many(query[None, :], k)[0]
 
+    def restrict(self, allowed):
+        """From now on only vectors whose byte in `allowed` is 1 are wanted; None lifts the condition."""
+        raise Unsuitable("is not called with filters here")
+
     def save(self, path):
         """Writes the index to a file or folder, for its size."""
         raise NotImplementedError
@@ -119,6 +123,7 @@ class Session:
 
     def __init__(self, driver, args, warm_up):
         self.driver, self.args, self.k, self.warm_up = driver, args, args.k, warm_up
+        self.filter, self.refusal = None, None
         self.work = tempfile.TemporaryDirectory(prefix="peer-", dir=args.data)
 
     def build(self, given):
@@ -147,7 +152,25 @@ class Session:
             "notes": self.peer.notes(),
         }
 
+    def restrict(self, wanted):
+        if wanted == self.filter:
+            if self.refusal:
+                raise Unsuitable(self.refusal)
+            return
+        mask = None
+        if wanted is not None:
+            mask = np.load(os.path.join(self.args.data, f"filter-{wanted}.npy"))
+            mask = np.ascontiguousarray(mask.reshape(-1), dtype=np.uint8)
+        self.filter, self.refusal = wanted, None
+        try:
+            self.peer.restrict(mask)
+        except Exception as error:
+            # Kept: without the filter the next request would be answered, and wrong.
+            self.refusal = one_line(error)
+            raise
+
     def answer(self, request):
+        self.restrict(request.get("filter"))
         self.peer.apply(request["setting"], self.k)
         if request["how"] == "calls":
             ids, answer = self.calls(request.get("queries") or len(self.queries))

@@ -7,8 +7,37 @@ import numpy as np
 from .base import Driver, Effort, Unsuitable
 
 
-class Hnswlib(Effort):
-    defaults = {"M": 16, "efc": 200}
+class Filtered(Effort):
+    """Filters by a native loop of our own over the index as it is saved; see filtered.py."""
+
+    header = None
+    native, allowed, ef = None, None, 10
+
+    def restrict(self, allowed):
+        if self.native is None:
+            from .filtered import Native
+
+            path = os.path.join(self.folder, "to-filter")
+            self.save(path)
+            self.native = Native(self.header, path, self.dim, self.euclidean, self.folder)
+            os.remove(path)
+        self.allowed = allowed
+
+    def apply(self, setting, k):
+        self.ef = max(setting["ef"], k)
+
+    def many(self, queries, k):
+        if self.allowed is not None:
+            return self.native.search(self.encoded(queries), k, self.ef, self.allowed)
+        return self.all_of(queries, k)
+
+    def encoded(self, vectors):
+        return vectors
+
+
+class Hnswlib(Filtered):
+    defaults = {"M": 16, "efc": 200, "threads": 1}
+    header = "hnswlib"
 
     def build(self, base):
         import hnswlib
@@ -18,12 +47,13 @@ class Hnswlib(Effort):
         self.index.init_index(
             max_elements=self.count, M=self.settings["M"], ef_construction=self.settings["efc"], random_seed=1
         )
-        self.index.add_items(base, num_threads=1)
+        self.index.add_items(base, num_threads=self.settings["threads"])
 
     def apply(self, setting, k):
-        self.index.set_ef(max(setting["ef"], k))
+        super().apply(setting, k)
+        self.index.set_ef(self.ef)
 
-    def many(self, queries, k):
+    def all_of(self, queries, k):
         return self.index.knn_query(queries, k=k, num_threads=1)[0]
 
     def save(self, path):
@@ -35,6 +65,7 @@ class Hnswlib(Effort):
 
 class FaissHnsw(Effort):
     defaults = {"M": 16, "efc": 200}
+    allowed = None
 
     def build(self, base):
         import faiss
@@ -45,11 +76,20 @@ class FaissHnsw(Effort):
         self.index.hnsw.efConstruction = self.settings["efc"]
         self.index.add(base)
 
+    def restrict(self, allowed):
+        self.allowed = None if allowed is None else np.packbits(allowed, bitorder="little")
+
     def apply(self, setting, k):
+        import faiss
+
         self.index.hnsw.efSearch = setting["ef"]
+        self.params = None
+        if self.allowed is not None:
+            self.selector = faiss.IDSelectorBitmap(self.allowed)
+            self.params = faiss.SearchParametersHNSW(efSearch=setting["ef"], sel=self.selector)
 
     def many(self, queries, k):
-        return self.index.search(queries, k)[1]
+        return self.index.search(queries, k, params=self.params)[1]
 
     def save(self, path):
         import faiss
@@ -62,8 +102,9 @@ class FaissHnsw(Effort):
         return [faiss_simd()]
 
 
-class Usearch(Effort):
+class Usearch(Filtered):
     defaults = {"M": 16, "efc": 200}
+    header = "usearch"
 
     def build(self, base):
         from usearch.index import Index
@@ -77,16 +118,16 @@ class Usearch(Effort):
         )
         self.index.add(np.arange(self.count, dtype=np.uint64), self.encoded(base), threads=1)
 
-    def encoded(self, vectors):
-        return vectors
-
     def apply(self, setting, k):
+        super().apply(setting, k)
         self.index.expansion_search = setting["ef"]
 
-    def many(self, queries, k):
+    def all_of(self, queries, k):
         return self.index.search(self.encoded(queries), k, threads=1).keys
 
     def one(self, query, k):
+        if self.allowed is not None:
+            return self.many(query[None, :], k)[0]
         return self.index.search(self.encoded(query), k, threads=1).keys
 
     def save(self, path):
@@ -102,6 +143,9 @@ class UsearchI8(Usearch):
 
     codes = "i8"
     metrics = ("euclidean", "angular")
+
+    def restrict(self, allowed):
+        raise Unsuitable("filters: not called with i8 here")
 
     def build(self, base):
         low, high = float(base.min()), float(base.max())

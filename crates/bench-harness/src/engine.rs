@@ -56,6 +56,12 @@ pub enum EngineError {
         /// The element type.
         dtype: &'static str,
     },
+    /// An engine that searches only without filters.
+    #[error("{engine} does not search under a filter")]
+    NoFilter {
+        /// The engine.
+        engine: &'static str,
+    },
     /// A search point outside the grid.
     #[error("search point {point} does not exist: the index has {points}")]
     NoPoint {
@@ -91,6 +97,14 @@ pub trait Index: fmt::Debug + Send + Sync {
 
     /// The search parameters to be measured, as printed, in order of rising effort; `-` for none.
     fn grid(&self) -> Vec<String>;
+
+    /// From now on only the base rows `allowed` may be found; `None` lifts the condition.
+    ///
+    /// # Errors
+    /// [`EngineError::NoFilter`] of an index that knows no filters.
+    fn restrict(&mut self, _allowed: Option<&[u32]>) -> Result<(), EngineError> {
+        Err(EngineError::NoFilter { engine: "this index" })
+    }
 
     /// Bytes that a single query has to read, where that is known: it makes the speed a share of what the
     /// machine can deliver.

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use ::hnsw::{
-    BatchSearcher, BuildParams, Hnsw, Metric as GraphMetric, NO_NEIGHBOR, Quality, SearchParams, Storage,
+    BatchSearcher, BuildParams, Hnsw, IdSet, Metric as GraphMetric, NO_NEIGHBOR, Quality, SearchParams,
+    Storage,
 };
 use simd_kernels::{Element, Rows, bf16, f16};
 
@@ -27,7 +28,7 @@ pub struct GraphSpec {
 /// Why a specification is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown build parameter {part:?}: expected degree=N, seeds=N, quality=fast|balanced|max or storage=auto|full|bytes|bits|lines:N, separated by commas"
+    "unknown build parameter {part:?}: expected degree=N, seeds=N, quality=fast|balanced|max, storage=auto|full|bytes|bits|lines:N, reorder=off or scan=off, separated by commas"
 )]
 pub struct UnknownGraphSpec {
     /// The part that is not understood.
@@ -55,6 +56,8 @@ impl std::str::FromStr for GraphSpec {
                 ("quality", "fast") => params.quality(Quality::Fast),
                 ("quality", "balanced") => params.quality(Quality::Balanced),
                 ("quality", "max") => params.quality(Quality::Max),
+                ("reorder", "off") => params.experiment("reorder", 0.0),
+                ("scan", "off") => params.experiment("scan_bytes", 0.0),
                 ("storage", "auto") => params.storage(Storage::Auto),
                 ("storage", "full") => params.storage(Storage::Full),
                 ("storage", "bytes") => params.storage(Storage::Bytes),
@@ -138,7 +141,7 @@ impl GraphEngine {
     ) -> Result<GraphIndex<T>, EngineError> {
         let rows = matrix.rows().map_err(|error| EngineError::Graph(error.to_string()))?;
         let index = Hnsw::build_with(rows, metric, &self.spec.params, &Stages(progress)).map_err(refused)?;
-        Ok(GraphIndex { index })
+        Ok(GraphIndex { index, allowed: None })
     }
 }
 
@@ -147,7 +150,7 @@ fn refused(error: ::hnsw::Error) -> EngineError {
 }
 
 /// An element type that graphs are searched in, and how its queries are held.
-trait Searched: Element {
+pub(crate) trait Searched: Element {
     fn queries(vectors: &Vectors) -> Option<&Matrix<Self>>;
 }
 
@@ -174,9 +177,16 @@ searched! {
 #[derive(Debug)]
 struct GraphIndex<T: Element> {
     index: Hnsw<T>,
+    allowed: Option<IdSet>,
 }
 
 impl<T: Searched> Index for GraphIndex<T> {
+    fn restrict(&mut self, allowed: Option<&[u32]>) -> Result<(), EngineError> {
+        let set = |ids: &[u32]| IdSet::from_ids(ids.iter().copied()).map_err(refused);
+        self.allowed = allowed.map(set).transpose()?;
+        Ok(())
+    }
+
     fn index_bytes(&self) -> u64 {
         self.index.memory_bytes() as u64
     }
@@ -205,6 +215,7 @@ impl<T: Searched> Index for GraphIndex<T> {
         let matrix = T::queries(queries).ok_or_else(wrong)?;
         Ok(Box::new(Ready {
             index: &self.index,
+            allowed: self.allowed.as_ref(),
             queries: matrix.rows().map_err(|error| EngineError::Graph(error.to_string()))?,
             searcher: ::hnsw::Searcher::new().map_err(refused)?,
             scratch: BatchSearcher::new(),
@@ -218,6 +229,7 @@ impl<T: Searched> Index for GraphIndex<T> {
 
 struct Ready<'a, T: Element> {
     index: &'a Hnsw<T>,
+    allowed: Option<&'a IdSet>,
     queries: Rows<'a, T>,
     searcher: ::hnsw::Searcher<T>,
     scratch: BatchSearcher<T>,
@@ -238,7 +250,11 @@ impl<T: Element> Ready<'_, T> {
     fn append(&mut self, query: usize, out: &mut Vec<Neighbor>) -> Result<(), EngineError> {
         let queries = self.queries.len();
         let vector = self.queries.row(query).ok_or(EngineError::NoPoint { point: query, points: queries })?;
-        let found = self.index.search(&mut self.searcher, vector, &self.params).map_err(refused)?;
+        let found = match self.allowed {
+            None => self.index.search(&mut self.searcher, vector, &self.params),
+            Some(allowed) => self.index.search_filtered(&mut self.searcher, vector, &self.params, allowed),
+        }
+        .map_err(refused)?;
         self.searched += 1;
         let root = self.root;
         out.extend(found.iter().map(|&found| told(found, root)));
@@ -257,6 +273,9 @@ impl<T: Element> Searcher for Ready<'_, T> {
     }
 
     fn batch(&mut self, out: &mut Vec<Neighbor>) -> Result<(), EngineError> {
+        if self.allowed.is_some() {
+            return Err(EngineError::NoFilter { engine: "a batch of hnsw" });
+        }
         self.answers.resize(self.queries.len() * self.params.k, NO_NEIGHBOR);
         self.index
             .search_batch(&self.scratch, self.queries, &self.params, &mut self.answers)

@@ -37,6 +37,7 @@ pub mod covertree_suite;
 pub mod engine;
 pub mod exact;
 mod facts;
+mod hnsw_suite;
 pub mod kernel_suite;
 pub mod machine;
 mod number;

@@ -69,6 +69,17 @@ pub fn cpu_seconds() -> Option<f64> {
     None
 }
 
+/// Seconds that all threads of this process together have had a core, where the system tells.
+pub fn process_cpu_seconds() -> Option<f64> {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 /// The cores to pin `threads` threads to: the last ones first, because the first ones serve most interrupts. None
 /// when there are too few.
 pub fn cores(threads: usize) -> Vec<usize> {

@@ -14,6 +14,12 @@ use serde::{Deserialize, Serialize};
 pub struct Record {
     /// `kernels`, `exact`, ...
     pub suite: String,
+    /// Which case of its suite measured it, where that is not the usual one: `filters`, `churn`, ...
+    pub case: Option<String>,
+    /// Recall by ties minus that of a fresh build of the same rows at the same effort (case `churn`).
+    pub recall_drift: Option<f64>,
+    /// Time a query takes over that of a fresh, frozen build (case `churn`).
+    pub time_over_fresh: Option<f64>,
     /// The index; for kernels the name that `cargo xtask dispatch-check` has for it, such as `l2_squared_f32_rows`.
     pub index: String,
     /// Build and search parameters; for kernels how much a call works on.
@@ -46,6 +52,8 @@ pub struct Record {
     pub clock: Option<String>,
     /// Seconds to build.
     pub build_s: Option<f64>,
+    /// Seconds that all threads of the build together had a core.
+    pub build_cpu_s: Option<f64>,
     /// Seconds to take over new parameters, where the index can without being built again.
     pub update_s: Option<f64>,
     /// Bytes of the index, vectors included.

@@ -9,10 +9,11 @@ use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Suite};
 use crate::exact::ExactEngine;
 use crate::graph_engine::{GraphEngine, GraphSpec};
+use crate::hnsw_suite;
 use crate::kernel_suite::{self, KernelSettings, KernelSuiteError};
 use crate::machine::Machine;
 use crate::machine::limits::Limits;
-use crate::peers::{Contender, PeerSettings, PeersError, interleave};
+use crate::peers::{Contender, Measured, PeerSettings, PeersError, interleave};
 use crate::progress::Progress;
 use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measure, percentile};
 use crate::recall::{Recall, RecallError, recall};
@@ -40,7 +41,7 @@ pub struct Settings {
     pub graphs: Vec<GraphSpec>,
     /// Fewer dimensions and rounds of kernels, small workloads of the covertree suite.
     pub quick: bool,
-    /// Workloads of the covertree suite: those whose names contain one of these, or all.
+    /// Workloads of the covertree suite: those whose names contain one of these, or all; cases of the hnsw suite.
     pub cases: Vec<String>,
     /// What speeds are counted by; anything but the time that passed needs a single thread.
     pub clock: Clock,
@@ -80,6 +81,30 @@ pub enum RunError {
         dataset: String,
         /// What the engine said.
         error: EngineError,
+    },
+    /// There is no truth to judge answers by.
+    #[error("{dataset}: {error}")]
+    Truth {
+        /// The data set.
+        dataset: String,
+        /// What is wrong.
+        error: crate::truth::TruthError,
+    },
+    /// A case that is none of the suite's.
+    #[error("no case of the hnsw suite is called {asked:?}: it has {known}")]
+    NoCase {
+        /// What was asked for.
+        asked: String,
+        /// The cases.
+        known: String,
+    },
+    /// A changing index answered wrongly.
+    #[error("{dataset}: {reason}")]
+    Wrong {
+        /// The data set.
+        dataset: String,
+        /// What was wrong.
+        reason: String,
     },
     /// The answers could not be judged.
     #[error("{dataset}: {error}")]
@@ -155,8 +180,21 @@ impl Run {
         if settings.suites.contains(&Suite::Covertree) {
             run.covertree(settings, &threads, progress)?;
         }
-        let suites: Vec<Suite> =
+        let mut suites: Vec<Suite> =
             settings.suites.iter().copied().filter(|suite| suite.takes_datasets()).collect();
+        let cases = hnsw_suite::Case::asked(&settings.cases);
+        if suites.contains(&Suite::Hnsw) && !cases.is_empty() {
+            suites.retain(|&suite| suite != Suite::Hnsw);
+            for (case, dataset) in cases.iter().flat_map(|&case| datasets.iter().map(move |set| (case, set)))
+            {
+                let (records, notices) = hnsw_suite::measure(settings, case, dataset, &threads, progress)?;
+                run.records.extend(records);
+                run.notices.extend(notices);
+            }
+        } else if let (&[Suite::Hnsw], [asked, ..]) = (settings.suites.as_slice(), settings.cases.as_slice())
+        {
+            return Err(RunError::NoCase { asked: asked.clone(), known: hnsw_suite::Case::names() });
+        }
         if !suites.is_empty() {
             for dataset in datasets {
                 run.indexes(settings, (kernels, &suites), dataset, &threads, progress)?;
@@ -382,6 +420,28 @@ impl Run {
             ..Record::default()
         }
     }
+}
+
+/// The record of a search point of ours that was measured in turns, but for what limits it.
+pub(crate) fn record_of(
+    contender: &Contender,
+    dataset: &Dataset,
+    settings: &Settings,
+    found: &Measured,
+) -> Record {
+    let mut record = Run::default().record(contender, dataset, settings, found.mode, &found.timing);
+    describe(&mut record, contender, &found.params, found.recall);
+    record.distances_per_query = found.distances;
+    record
+}
+
+/// The element type that the graph index takes of a set where nothing else is said: its own.
+pub(crate) fn graph_dtype(settings: &Settings, dataset: &Dataset) -> Dtype {
+    let own = match dataset.base.dtype() {
+        Dtype::F64 => Dtype::F32,
+        dtype => dtype,
+    };
+    settings.dtypes.as_ref().and_then(|dtypes| dtypes.first().copied()).unwrap_or(own)
 }
 
 /// The engines of a suite for one set.

@@ -1,5 +1,6 @@
 //! Results as text: the header, one table of indexes, one of ours beside the peers, and a short one of kernels.
 
+mod cases;
 mod covertree;
 mod kernels;
 mod peers;
@@ -10,6 +11,7 @@ use crate::number::{grouped, short};
 use crate::record::Record;
 use crate::run::Run;
 
+pub use cases::cases;
 pub use covertree::covertree;
 pub use kernels::kernels;
 pub(crate) use kernels::{
@@ -25,7 +27,7 @@ pub fn header(run: &Run) -> String {
 
 /// Whether the record stands in [`indexes`]: the other suites have tables of their own.
 fn is_index(record: &Record) -> bool {
-    record.suite != "kernels" && record.suite != "covertree" && record.peer.is_none()
+    record.suite != "kernels" && record.suite != "covertree" && record.peer.is_none() && record.case.is_none()
 }
 
 /// All records of our indexes, in the order of measurement, under a line of column names. The points of peers, which

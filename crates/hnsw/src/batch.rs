@@ -6,13 +6,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use layouts::Neighbor;
+use layouts::{Neighbor, TopK};
 use simd_kernels::{Element, Rows, ShapeError};
 
 use crate::graph::Graph;
 use crate::intake::check_row;
+use crate::labels::Names;
+use crate::metric::Metric;
 use crate::params::SearchParams;
-use crate::search::{Parts, Refine, Searcher, begin, knn};
+use crate::search::{Parts, Refine, Results, Scratch, begin, reset, scanned};
 use crate::{Error, Hnsw, parallel};
 
 /// Memory of batches: scratch for as many threads as ever used it at once.
@@ -20,7 +22,7 @@ use crate::{Error, Hnsw, parallel};
 /// May be shared: batches that run at the same time take what each needs.
 #[derive(Debug)]
 pub struct BatchSearcher<T: Element> {
-    idle: Mutex<Vec<Vec<Lane<T>>>>,
+    idle: Idle<T, TopK<f32>>,
 }
 
 /// What stands where there are fewer than `k` neighbours.
@@ -33,8 +35,9 @@ const BLOCK: usize = 32;
 
 /// One search among several.
 #[derive(Debug)]
-struct Lane<T: Element> {
-    searcher: Searcher<T>,
+pub(crate) struct Lane<T: Element, R> {
+    pub(crate) scratch: Scratch<T>,
+    pub(crate) results: R,
     /// The query's place in the block.
     query: usize,
     phase: Phase,
@@ -50,23 +53,42 @@ enum Phase {
     Issued(usize),
 }
 
+/// The lanes of threads that are not at work.
+#[derive(Debug)]
+pub(crate) struct Idle<T: Element, R> {
+    threads: Mutex<Vec<Vec<Lane<T, R>>>>,
+}
+
+impl<T: Element, R> Idle<T, R> {
+    pub(crate) const fn new() -> Self {
+        Self { threads: Mutex::new(Vec::new()) }
+    }
+
+    /// Runs `work` with lanes that nobody else has; `make` makes the results of new ones.
+    pub(crate) fn with(
+        &self,
+        make: impl Fn() -> Result<R, Error>,
+        work: impl FnOnce(&mut [Lane<T, R>]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let taken = self.threads.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let new = || {
+            let (scratch, results) = (Scratch::default(), make()?);
+            Ok(Lane { scratch, results, query: 0, phase: Phase::Idle, pending: None })
+        };
+        let mut lanes = match taken {
+            Some(lanes) => lanes,
+            None => (0..LANES).map(|_| new()).collect::<Result<_, Error>>()?,
+        };
+        let result = work(&mut lanes);
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(lanes);
+        result
+    }
+}
+
 impl<T: Element> BatchSearcher<T> {
     /// Empty scratch; it grows with the first batch.
     pub const fn new() -> Self {
-        Self { idle: Mutex::new(Vec::new()) }
-    }
-
-    fn take(&self) -> Result<Vec<Lane<T>>, Error> {
-        if let Some(lanes) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            return Ok(lanes);
-        }
-        (0..LANES)
-            .map(|_| Ok(Lane { searcher: Searcher::new()?, query: 0, phase: Phase::Idle, pending: None }))
-            .collect()
-    }
-
-    fn give(&self, lanes: Vec<Lane<T>>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lanes);
+        Self { idle: Idle::new() }
     }
 }
 
@@ -83,20 +105,16 @@ fn write(found: &[Neighbor], out: &mut [Neighbor]) {
     tail.fill(NO_NEIGHBOR);
 }
 
-/// Searches `queries` side by side.
-fn interleaved<T: Element, G: Graph>(
-    parts: &Parts<'_, T, G>,
-    lanes: &mut [Lane<T>],
+/// Searches `queries` side by side. Of every query `reset` is told before it begins, and `done` when its results
+/// are complete, or at once where there is nothing to search for.
+pub(crate) fn interleaved<T: Element, G: Graph, L: Names, R: Results<L::Name>>(
+    parts: &Parts<'_, T, G, L>,
+    lanes: &mut [Lane<T, R>],
     queries: Rows<'_, T>,
     params: &SearchParams,
-    out: &mut [Neighbor],
+    reset: impl Fn(&mut R) -> Result<(), Error>,
+    mut done: impl FnMut(usize, &mut Lane<T, R>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    if let (Some(_), Some(lane)) = (parts.scan, lanes.first_mut()) {
-        for (row, query) in queries.iter().enumerate() {
-            write(knn(parts, &mut lane.searcher, query, params)?, row_mut(out, row, params.k));
-        }
-        return Ok(());
-    }
     let mut next = 0;
     for lane in lanes.iter_mut() {
         lane.phase = Phase::Idle;
@@ -108,18 +126,19 @@ fn interleaved<T: Element, G: Graph>(
                 let Some(query) = queries.row(next) else { continue };
                 lane.query = next;
                 next += 1;
-                if begin(parts, &mut lane.searcher, query, params, None)? {
+                reset(&mut lane.results)?;
+                if begin(parts, &mut lane.scratch, query, params, None)? {
                     (lane.phase, lane.pending) = (Phase::Asked, None);
                     busy += 1;
                 } else {
-                    write(&[], row_mut(out, lane.query, params.k));
+                    done(lane.query, lane)?;
                 }
                 continue;
             }
-            let Searcher { beam, prepared, results, .. } = &mut lane.searcher;
+            let Lane { scratch: Scratch { beam, prepared, .. }, results, .. } = lane;
             let mut refine = Refine {
                 view: parts.view,
-                labels: parts.labels,
+                names: parts.names,
                 query: queries.row(lane.query).unwrap_or_default(),
                 prepared,
                 results,
@@ -144,7 +163,7 @@ fn interleaved<T: Element, G: Graph>(
             };
             lane.pending = refine.pending;
             if lane.phase == Phase::Idle {
-                write(lane.searcher.results.sorted(), row_mut(out, lane.query, params.k));
+                done(lane.query, lane)?;
             }
         }
         if busy == 0 && next >= queries.len() {
@@ -153,8 +172,48 @@ fn interleaved<T: Element, G: Graph>(
     }
 }
 
-fn row_mut(out: &mut [Neighbor], row: usize, k: usize) -> &mut [Neighbor] {
+/// The places of a query's results.
+pub(crate) fn row_mut<F>(out: &mut [F], row: usize, k: usize) -> &mut [F] {
     out.get_mut(row * k..(row + 1) * k).unwrap_or_default()
+}
+
+/// Checks the shape of a batch, then its queries: the error names the first bad row whatever the threads do.
+pub(crate) fn check<T: Element>(
+    queries: Rows<'_, T>,
+    (dim, metric): (usize, Metric),
+    k: usize,
+    out: usize,
+) -> Result<(), Error> {
+    let expected = queries.len().saturating_mul(k);
+    if out != expected {
+        return Err(ShapeError::Length { argument: "out", expected, actual: out }.into());
+    }
+    if queries.dim() != dim {
+        return Err(Error::Dimension { argument: "queries", expected: dim, actual: queries.dim() });
+    }
+    for (row, query) in queries.iter().enumerate() {
+        check_row(query, metric, "queries", row)?;
+    }
+    Ok(())
+}
+
+/// `work(queries, out)` for blocks of queries, on the threads of the caller's pool.
+pub(crate) fn in_blocks<T: Element, F: Send>(
+    queries: Rows<'_, T>,
+    out: &mut [F],
+    k: usize,
+    work: impl Fn(Rows<'_, T>, &mut [F]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    parallel::chunks(out, BLOCK * k, |block, out| {
+        let start = block * BLOCK;
+        match queries.slice(start, (start + BLOCK).min(queries.len())) {
+            Some(queries) => work(queries, out),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Searches all `queries` on the threads of the caller's pool.
@@ -165,28 +224,27 @@ pub(crate) fn batch<T: Element, G: Graph + Sync>(
     params: &SearchParams,
     out: &mut [Neighbor],
 ) -> Result<(), Error> {
-    let expected = queries.len().saturating_mul(params.k);
-    if out.len() != expected {
-        return Err(ShapeError::Length { argument: "out", expected, actual: out.len() }.into());
-    }
-    if queries.dim() != parts.view.intake.dim {
-        let (expected, actual) = (parts.view.intake.dim, queries.dim());
-        return Err(Error::Dimension { argument: "queries", expected, actual });
-    }
-    // Up front, so that the error names the first bad row whatever the threads do.
-    for (row, query) in queries.iter().enumerate() {
-        check_row(query, parts.view.intake.metric, "queries", row)?;
-    }
-    if out.is_empty() {
-        return Ok(());
-    }
-    parallel::chunks(out, BLOCK * params.k, |block, out| {
-        let start = block * BLOCK;
-        let Some(queries) = queries.slice(start, (start + BLOCK).min(queries.len())) else { return Ok(()) };
-        let mut lanes = scratch.take()?;
-        let result = interleaved(parts, &mut lanes, queries, params, out);
-        scratch.give(lanes);
-        result
+    let (k, intake, names) = (params.k, parts.view.intake, parts.names.len());
+    check(queries, (intake.dim, intake.metric), k, out.len())?;
+    in_blocks(queries, out, k, |queries, out| {
+        scratch.idle.with(
+            || Ok(TopK::new(1)?),
+            |lanes| {
+                if let (Some(scan), Some(Lane { scratch, results, .. })) = (parts.scan, lanes.first_mut()) {
+                    for (row, query) in queries.iter().enumerate() {
+                        reset(results, k, names)?;
+                        scanned(parts, scan, (scratch, results), query, params, None)?;
+                        write(results.sorted(), row_mut(out, row, k));
+                    }
+                    return Ok(());
+                }
+                let done = |query, lane: &mut Lane<T, TopK<f32>>| {
+                    write(lane.results.sorted(), row_mut(out, query, k));
+                    Ok(())
+                };
+                interleaved(parts, lanes, queries, params, |results| reset(results, k, names), done)
+            },
+        )
     })
 }
 

@@ -128,7 +128,7 @@ fn truth<T: Element, G: Graph>(
     sample: Sample<'_, T>,
     k: usize,
 ) -> Result<Vec<Neighbor>, Error> {
-    let (view, prepared) = (&parts.view, &mut searcher.prepared);
+    let (view, prepared) = (&parts.view, &mut searcher.scratch.prepared);
     view.prepare(sample.vector(), prepared)?;
     // Keys leave out what they have in common and are cheap; exact distances are for those that count.
     let mut near = TopK::<i32>::new(k)?;
@@ -150,7 +150,7 @@ fn truth<T: Element, G: Graph>(
     let mut best = TopK::new(k)?;
     for row in near.as_slice() {
         let distance = view.distance(sample.vector(), prepared, row.id)?;
-        for &label in parts.labels.of(row.id) {
+        for &label in parts.names.of(row.id) {
             best.push(Neighbor::new(label, distance));
         }
     }

@@ -57,9 +57,9 @@ impl Horizon {
 
     /// Expands the nearest row that is known of, then hands every row that has settled to `settled` with its exact
     /// distance. Returns false once nothing is left, all rows having been settled.
-    pub(crate) fn advance<T: Element, G: Graph>(
+    pub(crate) fn advance<T: Element, G: Graph, L>(
         &mut self,
-        parts: &Parts<'_, T, G>,
+        parts: &Parts<'_, T, G, L>,
         beam: &mut Beam,
         query: &[T],
         prepared: &mut Prepared<T::Distance>,

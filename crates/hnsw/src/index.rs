@@ -144,7 +144,7 @@ impl<T: Element> Hnsw<T> {
             view: self.view()?,
             graph: &self.graph,
             seeds: &self.seeds,
-            labels: &self.labels,
+            names: &self.labels,
             scan: self.scan.as_ref(),
         })
     }

@@ -9,66 +9,95 @@ use simd_kernels::Element;
 
 use crate::graph::Graph;
 use crate::horizon::reserve;
+use crate::labels::{Labels, Names};
+use crate::metric::{sortable, sorted_as};
 use crate::params::SearchParams;
-use crate::search::{Parts, Searcher, begin};
+use crate::search::{Parts, Scratch, Searcher, begin};
 use crate::{Error, Hnsw};
+
+/// A name in a heap, before those that are farther.
+pub(crate) type Ready<N> = Reverse<(i32, N)>;
 
 /// An iterator's walk, over any kind of index.
 #[derive(Debug)]
-pub(crate) struct Walker<'a, T: Element, G> {
-    parts: Parts<'a, T, G>,
-    searcher: &'a mut Searcher<T>,
+pub(crate) struct Walker<'a, T: Element, G, L: Names> {
+    /// `None` where everything lies in `ready` from the beginning.
+    parts: Option<Parts<'a, T, G, L>>,
+    scratch: &'a mut Scratch<T>,
     query: &'a [T],
-    ready: BinaryHeap<Reverse<Neighbor>>,
+    ready: BinaryHeap<Ready<L::Name>>,
+    /// Where the heap's memory came from, and returns to.
+    home: &'a mut Vec<Ready<L::Name>>,
     ahead: usize,
-    ended: bool,
 }
 
-impl<'a, T: Element, G: Graph> Walker<'a, T, G> {
+/// Puts a name into a heap.
+pub(crate) fn wait<N: Ord>(ready: &mut BinaryHeap<Ready<N>>, distance: f32, name: N) -> Result<(), Error> {
+    reserve(ready, 1)?;
+    // Adding zero makes -0 the same as 0.
+    ready.push(Reverse((sortable(distance + 0.0), name)));
+    Ok(())
+}
+
+impl<'a, T: Element, G: Graph, L: Names> Walker<'a, T, G, L> {
     pub(crate) fn new(
-        parts: Parts<'a, T, G>,
-        searcher: &'a mut Searcher<T>,
+        parts: Parts<'a, T, G, L>,
+        (scratch, home): (&'a mut Scratch<T>, &'a mut Vec<Ready<L::Name>>),
         query: &'a [T],
         ef_search: usize,
     ) -> Result<Self, Error> {
-        let ended = !begin(&parts, searcher, query, &SearchParams::new(1, 1), None)?;
-        if !ended {
-            let Searcher { beam, scores, horizon, .. } = &mut *searcher;
+        let begun = begin(&parts, scratch, query, &SearchParams::new(1, 1), None)?;
+        if begun {
+            let Scratch { beam, scores, horizon, .. } = &mut *scratch;
             horizon.start(parts.graph, beam, &parts.seeds.ids, scores)?;
         }
-        let ready = BinaryHeap::from(std::mem::take(&mut searcher.ready));
-        Ok(Self { parts, searcher, query, ready, ahead: ef_search.max(1), ended })
+        let ready = BinaryHeap::from(std::mem::take(home));
+        Ok(Self { parts: begun.then_some(parts), scratch, query, ready, home, ahead: ef_search.max(1) })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<Neighbor>, Error> {
-        let Searcher { beam, prepared, horizon, .. } = &mut *self.searcher;
-        while self.ready.len() < self.ahead && !self.ended {
-            let (parts, ready) = (&self.parts, &mut self.ready);
+    /// A walk that has met everything, which lies in `ready`.
+    pub(crate) fn ended(
+        ready: BinaryHeap<Ready<L::Name>>,
+        (scratch, home): (&'a mut Scratch<T>, &'a mut Vec<Ready<L::Name>>),
+        query: &'a [T],
+    ) -> Self {
+        Self { parts: None, scratch, query, ready, home, ahead: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<(L::Name, f32)>, Error> {
+        let Scratch { beam, prepared, horizon, .. } = &mut *self.scratch;
+        while let (true, Some(parts)) = (self.ready.len() < self.ahead, &self.parts) {
+            let ready = &mut self.ready;
             let more = horizon.advance(parts, beam, self.query, prepared, |row, distance| {
-                let labels = parts.labels.of(row);
-                reserve(ready, labels.len())?;
-                ready.extend(labels.iter().map(|&label| Reverse(Neighbor::new(label, distance))));
-                Ok(())
+                let mut taken = Ok(());
+                parts.names.each(row, |name| {
+                    if taken.is_ok() {
+                        taken = wait(ready, distance, name);
+                    }
+                });
+                taken
             });
-            self.ended = !matches!(more, Ok(true));
+            if !matches!(more, Ok(true)) {
+                self.parts = None;
+            }
             more?;
         }
-        Ok(self.ready.pop().map(|Reverse(neighbor)| neighbor))
+        Ok(self.ready.pop().map(|Reverse((distance, name))| (name, sorted_as(distance))))
     }
 }
 
-impl<T: Element, G> Drop for Walker<'_, T, G> {
+impl<T: Element, G, L: Names> Drop for Walker<'_, T, G, L> {
     /// Hands the heap's memory back for the next iterator.
     fn drop(&mut self) {
         self.ready.clear();
-        self.searcher.ready = std::mem::take(&mut self.ready).into_vec();
+        *self.home = std::mem::take(&mut self.ready).into_vec();
     }
 }
 
 /// Neighbours of one query, near before far, until none is left: see [`Hnsw::iter`].
 #[derive(Debug)]
 pub struct Neighbors<'a, T: Element> {
-    walker: Walker<'a, T, Adjacency<Storage<u32>>>,
+    walker: Walker<'a, T, Adjacency<Storage<u32>>, Labels>,
     failed: bool,
 }
 
@@ -81,7 +110,7 @@ impl<T: Element> Iterator for Neighbors<'_, T> {
         }
         let next = self.walker.next();
         self.failed = next.is_err();
-        next.transpose()
+        next.map(|next| next.map(|(id, distance)| Neighbor::new(id, distance))).transpose()
     }
 }
 
@@ -130,6 +159,10 @@ impl<T: Element> Hnsw<T> {
         query: &'a [T],
         ef_search: usize,
     ) -> Result<Neighbors<'a, T>, Error> {
-        Ok(Neighbors { walker: Walker::new(self.parts()?, searcher, query, ef_search)?, failed: false })
+        let Searcher { scratch, ready, .. } = searcher;
+        Ok(Neighbors {
+            walker: Walker::new(self.parts()?, (scratch, ready), query, ef_search)?,
+            failed: false,
+        })
     }
 }

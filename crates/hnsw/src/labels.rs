@@ -6,6 +6,20 @@ use layouts::{Storage, VisitedBits};
 
 use crate::Error;
 
+/// What the rows of an index stand for: ids beside a frozen one, keys within a changing one.
+pub(crate) trait Names {
+    /// An id or a key.
+    type Name: Copy + Ord + std::fmt::Debug;
+    /// How many names there are; equal vectors, which share a row, are counted apart.
+    fn names(&self) -> usize;
+    /// Rows that there are, whether they have a name or lost it.
+    fn extent(&self) -> usize;
+    /// Calls `each` with every name of a row.
+    fn each(&self, row: u32, each: impl FnMut(Self::Name));
+    /// Asks for the memory of a row's names.
+    fn prefetch(&self, row: u32);
+}
+
 /// The user's ids of every internal row, ascending.
 #[derive(Debug)]
 pub(crate) struct Labels {
@@ -77,4 +91,21 @@ impl Labels {
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
+}
+
+impl Names for Labels {
+    type Name = u32;
+    fn names(&self) -> usize {
+        self.len()
+    }
+    fn extent(&self) -> usize {
+        self.starts.as_ref().map_or(self.ids.len(), |starts| starts.len().saturating_sub(1))
+    }
+    #[inline]
+    fn each(&self, row: u32, each: impl FnMut(u32)) {
+        self.of(row).iter().copied().for_each(each);
+    }
+    /// Four bytes a row, in the order of rows: not worth an instruction.
+    #[inline]
+    fn prefetch(&self, _: u32) {}
 }

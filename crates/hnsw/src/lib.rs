@@ -57,7 +57,7 @@
 //! | one more, and one more | [`Hnsw::iter`] |
 //! | a recall instead of `ef_search` | [`Hnsw::calibrate`], then [`SearchParams::recall`] |
 //! | files, searched where they lie | [`Hnsw::save`], [`Hnsw::open`], [`describe`] |
-//! | vectors that come and go while others search | [`LiveHnsw`]; searches by key only, without the filters and ranges above |
+//! | vectors that come and go while others search | [`LiveHnsw`], whose [`Reader`] and [`Snapshot`] have all these searches, by key |
 //!
 //! # Distances
 //!
@@ -110,7 +110,10 @@ pub use filter::{IdFilter, IdSet};
 pub use index::Hnsw;
 pub use iterate::Neighbors;
 pub use layouts::Neighbor;
-pub use live::{Found, LiveHnsw, LiveParams, LiveSearcher, Reader, Readers, Snapshot};
+pub use live::{
+    Found, LiveBatchSearcher, LiveHnsw, LiveNeighbors, LiveParams, LiveSearcher, NO_KEY, Reader, Readers,
+    Snapshot,
+};
 pub use metric::Metric;
 pub use params::{BuildParams, Quality, SearchParams, Storage};
 pub use progress::Progress;

@@ -173,6 +173,12 @@ pub fn sortable(x: f32) -> i32 {
     bits ^ ((bits >> 31) & i32::MAX)
 }
 
+/// The number that [`sortable`] made an integer of.
+#[inline]
+pub(crate) fn sorted_as(sortable: i32) -> f32 {
+    f32::from_bits((sortable ^ ((sortable >> 31) & i32::MAX)) as u32)
+}
+
 /// Vectors of `u8` as bytes; of other types, never asked for, their memory.
 fn bytes<T: Element>(vector: &[T]) -> &[u8] {
     bytemuck::cast_slice(vector)

@@ -64,6 +64,8 @@ pub(crate) struct Tune {
     pub(crate) alphas: [f32; 2],
     /// Integer rows of so many bytes are scanned.
     pub(crate) scan_bytes: usize,
+    /// Whether rows are stored in an order of space.
+    pub(crate) reorder: bool,
 }
 
 impl Default for BuildParams {
@@ -91,6 +93,7 @@ impl BuildParams {
                 prune_width: 96,
                 alphas: [1.0, 1.2],
                 scan_bytes: SCAN_BYTES,
+                reorder: true,
             },
         }
     }
@@ -148,6 +151,7 @@ impl BuildParams {
             "passes" => self.tune.passes = size,
             "ef_construction" => self.tune.ef_construction = size,
             "prune_width" => self.tune.prune_width = size,
+            "reorder" => self.tune.reorder = value != 0.0,
             "scan_bytes" => self.tune.scan_bytes = size,
             "alpha" => self.tune.alphas[1] = value as f32,
             "alpha0" => self.tune.alphas[0] = value as f32,

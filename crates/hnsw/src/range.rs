@@ -4,11 +4,12 @@ use layouts::{Error as LayoutError, Neighbor};
 use simd_kernels::Element;
 
 use crate::graph::Graph;
+use crate::labels::Names;
 use crate::params::SearchParams;
-use crate::search::{Parts, Searcher, begin};
+use crate::search::{Parts, Scratch, Searcher, begin};
 use crate::{Error, Hnsw};
 
-fn check(radius: f32) -> Result<(), Error> {
+pub(crate) fn check(radius: f32) -> Result<(), Error> {
     if radius.is_nan() {
         return Err(Error::Parameter {
             argument: "radius",
@@ -19,52 +20,52 @@ fn check(radius: f32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every row within `radius`, as [`Hnsw::search_range`] describes it.
-pub(crate) fn range<'s, T: Element, G: Graph>(
-    parts: &Parts<'_, T, G>,
-    searcher: &'s mut Searcher<T>,
+/// Calls `take` with every name within `radius` that the walk meets, in no order; see [`Hnsw::search_range`].
+pub(crate) fn range<T: Element, G: Graph, L: Names>(
+    parts: &Parts<'_, T, G, L>,
+    scratch: &mut Scratch<T>,
     query: &[T],
     radius: f32,
     ef_search: usize,
-) -> Result<&'s [Neighbor], Error> {
-    check(radius)?;
-    searcher.found.clear();
-    if !begin(parts, searcher, query, &SearchParams::new(1, 1), None)? {
-        return Ok(&[]);
+    mut take: impl FnMut(L::Name, f32) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if !begin(parts, scratch, query, &SearchParams::new(1, 1), None)? {
+        return Ok(());
     }
-    let Searcher { beam, prepared, scores, horizon, found, .. } = searcher;
+    let Scratch { beam, prepared, scores, horizon, .. } = scratch;
     horizon.start(parts.graph, beam, &parts.seeds.ids, scores)?;
     let patience = ef_search.max(1);
     // How many rows in a row have settled outside.
     let mut outside = 0;
-    let mut take = |row: u32, distance: f32, outside: &mut usize| {
-        if distance <= radius {
-            *outside = 0;
-            let labels = parts.labels.of(row);
-            found
-                .try_reserve(labels.len())
-                .map_err(|_| LayoutError::Memory { bytes: size_of_val(labels) * 2 })?;
-            found.extend(labels.iter().map(|&label| Neighbor::new(label, distance)));
-        } else {
+    let mut settled = |row: u32, distance: f32, outside: &mut usize| {
+        if distance > radius {
             *outside += 1;
+            return Ok(());
         }
-        Ok::<(), Error>(())
+        *outside = 0;
+        let mut taken = Ok(());
+        parts.names.each(row, |name| {
+            if taken.is_ok() {
+                taken = take(name, distance);
+            }
+        });
+        taken
     };
     while outside < patience {
         let more = horizon
-            .advance(parts, beam, query, prepared, |row, distance| take(row, distance, &mut outside))?;
+            .advance(parts, beam, query, prepared, |row, distance| settled(row, distance, &mut outside))?;
         if !more {
             break;
         }
     }
-    horizon.abandon(|row, distance| take(row, distance, &mut outside))?;
-    found.sort_unstable();
-    Ok(found)
+    horizon.abandon(|row, distance| settled(row, distance, &mut outside))
 }
 
-/// The part of sorted neighbours that lies within `radius`.
-pub(crate) fn within(found: &[Neighbor], radius: f32) -> &[Neighbor] {
-    &found[..found.partition_point(|neighbor| neighbor.distance <= radius)]
+/// Adds a result where there is memory for it.
+pub(crate) fn push<F>(found: &mut Vec<F>, one: F) -> Result<(), Error> {
+    found.try_reserve(1).map_err(|_| LayoutError::Memory { bytes: size_of::<F>() * 2 * found.len() })?;
+    found.push(one);
+    Ok(())
 }
 
 impl<T: Element> Hnsw<T> {
@@ -101,7 +102,14 @@ impl<T: Element> Hnsw<T> {
         radius: f32,
         ef_search: usize,
     ) -> Result<&'s [Neighbor], Error> {
-        range(&self.parts()?, searcher, query, radius, ef_search)
+        check(radius)?;
+        let Searcher { scratch, found, .. } = searcher;
+        found.clear();
+        range(&self.parts()?, scratch, query, radius, ef_search, |id, distance| {
+            push(found, Neighbor::new(id, distance))
+        })?;
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// The nearest `params.k` of those neighbours that lie within `radius` (in the unit of
@@ -131,6 +139,7 @@ impl<T: Element> Hnsw<T> {
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
         check(radius)?;
-        Ok(within(self.search(searcher, query, params)?, radius))
+        let found = self.search(searcher, query, params)?;
+        Ok(&found[..found.partition_point(|neighbor| neighbor.distance <= radius)])
     }
 }

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use hnsw::{BuildParams, Error, Found, LiveHnsw, LiveParams, LiveSearcher, Metric, SearchParams, Storage};
+use hnsw::{
+    BuildParams, Error, Found, LiveBatchSearcher, LiveHnsw, LiveParams, LiveSearcher, Metric, NO_KEY,
+    SearchParams, Snapshot, Storage,
+};
 use proptest::prelude::*;
 use simd_kernels::Rows;
 
@@ -88,6 +91,55 @@ fn apply(index: &mut LiveHnsw<u8>, model: &mut Model, step: &Step, params: &Live
     }
 }
 
+/// All of a map, as a search of everything would find it.
+fn in_order(model: &Model, query: [u8; DIM]) -> Vec<Found> {
+    let distance =
+        |row: &[u8; DIM]| row.iter().zip(&query).map(|(&a, &b)| f32::from(a.abs_diff(b)).powi(2)).sum();
+    let mut all: Vec<Found> =
+        model.iter().map(|(&key, row)| Found { key, distance: distance(row) }).collect();
+    all.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.key.cmp(&b.key)));
+    all
+}
+
+/// Filters, ranges, batches and iterators: with as many candidates as rows they are exact too.
+fn other_searches(
+    snapshot: &Snapshot<u8>,
+    model: &Model,
+    searcher: &mut LiveSearcher<u8>,
+    query: [u8; DIM],
+    k: usize,
+) {
+    let (all, params) = (in_order(model, query), SearchParams::new(k, 4096));
+    for (modulus, rest) in [(1, 0), (2, 1), (7, 3), (120, 5), (3, 8)] {
+        let filter = |key: u64| key % modulus == rest;
+        let expected: Vec<Found> = all.iter().copied().filter(|found| filter(found.key)).take(k).collect();
+        assert_eq!(snapshot.search_filtered(searcher, &query, &params, filter).unwrap(), expected);
+        let few = snapshot.search_filtered(searcher, &query, &SearchParams::new(k, 1), filter).unwrap();
+        assert_eq!(few.len(), expected.len());
+        assert!(few.iter().all(|found| filter(found.key) && all.contains(found)));
+    }
+    for radius in [-1.0, 0.0, 6.0, f32::INFINITY] {
+        let expected: Vec<Found> = all.iter().copied().filter(|found| found.distance <= radius).collect();
+        assert_eq!(snapshot.search_range(searcher, &query, radius, 4096).unwrap(), expected);
+        let nearest = snapshot.search_within(searcher, &query, radius, &params).unwrap();
+        assert_eq!(nearest, &expected[..k.min(expected.len())]);
+    }
+    let one_by_one: Vec<Found> = snapshot.iter(searcher, &query, 4096).unwrap().map(Result::unwrap).collect();
+    assert_eq!(one_by_one, all);
+    let queries = [query, [1, 1, 1], query].concat();
+    let mut out = vec![NO_KEY; 3 * k];
+    let scratch = LiveBatchSearcher::new();
+    for ef in [1, 4096] {
+        let params = SearchParams::new(k, ef);
+        snapshot.search_batch(&scratch, Rows::new(&queries, DIM).unwrap(), &params, &mut out).unwrap();
+        for (query, out) in queries.chunks_exact(DIM).zip(out.chunks_exact(k)) {
+            let found = snapshot.search(searcher, query, &params).unwrap();
+            assert_eq!(&out[..found.len()], found);
+            assert!(out[found.len()..].iter().all(|&none| none == NO_KEY));
+        }
+    }
+}
+
 fn check(index: &LiveHnsw<u8>, model: &Model, searcher: &mut LiveSearcher<u8>) {
     let snapshot = index.snapshot();
     assert_eq!((index.len(), snapshot.len()), (model.len(), model.len()));
@@ -98,15 +150,7 @@ fn check(index: &LiveHnsw<u8>, model: &Model, searcher: &mut LiveSearcher<u8>) {
     }
     for query in [[0u8, 0, 0], [2, 3, 1], [4, 4, 4]] {
         for k in [1, 7, 200] {
-            let mut expected: Vec<Found> = model
-                .iter()
-                .map(|(&key, row)| {
-                    let distance =
-                        row.iter().zip(&query).map(|(&a, &b)| f32::from(a.abs_diff(b)).powi(2)).sum();
-                    Found { key, distance }
-                })
-                .collect();
-            expected.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.key.cmp(&b.key)));
+            let mut expected = in_order(model, query);
             expected.truncate(k);
             let found = snapshot.search(searcher, &query, &SearchParams::new(k, 4096)).unwrap();
             assert_eq!(found, expected);
@@ -119,12 +163,13 @@ fn check(index: &LiveHnsw<u8>, model: &Model, searcher: &mut LiveSearcher<u8>) {
                     .all(|pair| { (pair[0].distance, pair[0].key) < (pair[1].distance, pair[1].key) })
             );
             assert!(found.iter().all(|found| model.contains_key(&found.key)));
+            other_searches(&snapshot, model, searcher, query, k);
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_sequence_of_changes(

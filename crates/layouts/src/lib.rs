@@ -8,6 +8,7 @@
 //! | any array that kernels read | [`AlignedVec`] | `push` O(1) amortised; 2 MiB pages from 2 MiB on |
 //! | vectors, one query at a time | [`Matrix`] | a row: one multiplication; padding only if wanted |
 //! | vectors, many queries or short rows | [`Interleaved`] | packing at memory speed; last panel padded |
+//! | codes of 2, 4 or 8 bits, scanned in blocks | [`InterleavedCodes`] | a byte at a time; last panel padded |
 //! | a tree searched child block by child block | [`ChildrenArena`] | 8 bytes a node; `children` O(1), `parent` O(log n) |
 //! | a graph of bounded degree | [`Adjacency`] | 4 bytes a slot, used or not; a row is a line or a few |
 //! | the user's own ids | [`IdMap`] | out: one read; in: one hash look-up |
@@ -51,6 +52,7 @@ pub mod container;
 mod error;
 mod id_map;
 mod interleaved;
+mod interleaved_codes;
 mod linear_pool;
 mod matrix;
 mod neighbor;
@@ -71,6 +73,7 @@ pub use container::Storage;
 pub use error::Error;
 pub use id_map::IdMap;
 pub use interleaved::Interleaved;
+pub use interleaved_codes::InterleavedCodes;
 pub use linear_pool::LinearPool;
 pub use matrix::{Matrix, RowPadding};
 pub use neighbor::Neighbor;
@@ -86,6 +89,7 @@ const _: () = {
     shareable::<AlignedVec<f32>>();
     shareable::<Matrix<f32, Storage<f32>>>();
     shareable::<Interleaved<u8, 16, 4>>();
+    shareable::<InterleavedCodes<4>>();
     shareable::<ChildrenArena<Storage<Span>>>();
     shareable::<Adjacency<Storage<u32>>>();
     shareable::<IdMap>();

@@ -166,9 +166,10 @@ impl Kernels {
 }
 
 /// Compiles the code panel kernel of one [`crate::drive::CodePanelStep`] as a shell of one tier: `panels` by
-/// `queries` is the tile whose sums stay in registers, and `single` the panels that one query meets together.
+/// `queries` is the tile whose sums stay in registers, `single` the panels that one query meets together, and
+/// `chains` the sums among which one query and one panel are spread.
 macro_rules! code_panel_forms {
-    ($(#[$attribute:meta])? $step:ty; panels: $panels:literal, queries: $queries:literal, single: $single:literal) => {{
+    ($(#[$attribute:meta])? $step:ty; panels: $panels:literal, queries: $queries:literal, single: $single:literal, chains: $chains:literal) => {{
         use $crate::drive::CodePanelStep;
         const BITS: usize = <$step as CodePanelStep>::BITS;
         $(#[$attribute])?
@@ -178,7 +179,9 @@ macro_rules! code_panel_forms {
             out: &mut [i32],
         ) {
             // SAFETY: the shell has the step's features, and its own caller keeps the driver's contract.
-            unsafe { $crate::drive::code_panel::<$step, BITS, $panels, $queries, $single>(queries, panels, out) }
+            unsafe {
+                $crate::drive::code_panel::<$step, BITS, $panels, $queries, $single, $chains>(queries, panels, out)
+            }
         }
         $crate::code_panels::CodePanelForms { inner_product }
     }};

@@ -197,6 +197,9 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { kernels: &["code_panels_u2", "code_panels_u4"], divides: false, bodies: CODE_PANELS_SMALL },
     Family { kernels: &["code_panels_u8"], divides: false, bodies: CODE_PANELS_U8 },
+    Family { kernels: &["lookup_u4"], divides: false, bodies: LOOKUP_U4 },
+    Family { kernels: &["lookup_u6"], divides: false, bodies: LOOKUP_U6 },
+    Family { kernels: &["lookup_u8"], divides: false, bodies: LOOKUP_U8 },
     Family {
         kernels: &["exp", "rbf", "matern12", "matern32", "matern52"],
         divides: false,
@@ -276,6 +279,32 @@ const CODE_PANELS_U8: &[Body] = &[
     body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128)]),
     body(Tier::NeonI8mm, 1.5, &[need(&["usdot"], 128)]),
+];
+
+/// The sums are vectors where look-ups are not.
+const LOOKUP_FLOOR: Body = baseline(1.0, &[need(&["paddw", "paddb", "uaddw", "add"], 128)]);
+
+const LOOKUP_U4: &[Body] = &[
+    LOOKUP_FLOOR,
+    body(Tier::Avx2, 5.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
+    body(Tier::Avx512, 5.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["tbl"], 128), need(&["uaddw"], 128)]),
+];
+
+const LOOKUP_U6: &[Body] = &[
+    LOOKUP_FLOOR,
+    body(Tier::Avx2, 5.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
+    body(Tier::Avx512, 5.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx512Icl, 5.0, &[need(&["vpermb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["tbl"], 128), need(&["uaddw"], 128)]),
+];
+
+const LOOKUP_U8: &[Body] = &[
+    LOOKUP_FLOOR,
+    body(Tier::Avx2, 1.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
+    body(Tier::Avx512, 1.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx512Icl, 5.0, &[need(&["vpermi2b", "vpermt2b"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Neon, 1.5, &[need(&["tbl"], 128), need(&["tbx"], 128), need(&["uaddw"], 128)]),
 ];
 
 const CODES_MIXED: &[Body] = &[

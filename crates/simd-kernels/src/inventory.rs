@@ -5,6 +5,7 @@
 
 use crate::code_panels::CodePanelTable;
 use crate::element::Element;
+use crate::lookups::{LookupForms, LookupTable};
 use crate::math::{MathKernels, MathTable, Real};
 use crate::panels::PanelForms;
 use crate::select::{Ordered, SelectKernels, SelectTable};
@@ -48,6 +49,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         panel_u8,
         panel_i8,
         code_panels,
+        lookup,
         math,
         walsh_hadamard,
         select,
@@ -71,6 +73,10 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.one("code_panels_u2", u2.inner_product as usize);
     list.one("code_panels_u4", u4.inner_product as usize);
     list.one("code_panels_u8", u8.inner_product as usize);
+    let LookupTable { u4, u6, u8 } = lookup;
+    list.lookup("lookup_u4", u4);
+    list.lookup("lookup_u6", u6);
+    list.lookup("lookup_u8", u8);
     let MathTable { f32, f64 } = math;
     list.math(f32);
     list.math(f64);
@@ -106,6 +112,12 @@ impl List {
         let PanelForms { inner_product, l2_squared } = *panels;
         self.one(format!("panel_inner_product_{}", T::NAME), inner_product as usize);
         self.one(format!("panel_l2_squared_{}", T::NAME), l2_squared as usize);
+    }
+
+    fn lookup<const BITS: usize>(&mut self, name: &str, forms: &LookupForms<BITS>) {
+        let LookupForms { small, any } = *forms;
+        self.one(format!("{name}_small"), small as usize);
+        self.one(format!("{name}_any"), any as usize);
     }
 
     fn math<T: Real>(&mut self, math: &MathKernels<T>) {

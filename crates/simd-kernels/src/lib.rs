@@ -23,6 +23,7 @@
 //! | squared distance to codes of mixed width: [`Kernels::codes_mixed`] | codes | pair, rows, ids, tile |
 //! | many queries · interleaved rows: [`Kernels::panels`] | `f32 f64 u8 i8` | inner product, L2² |
 //! | many `i8` queries · interleaved 2-, 4- or 8-bit codes: [`Kernels::code_panels_u4`], … | codes | inner product |
+//! | sums of table entries looked up by 4-, 6- or 8-bit codes: [`Kernels::lookup_u4`], … | codes | blocks of 64 rows |
 //! | exp, sqrt, RBF, Matérn: [`Kernels::exp`], [`Kernels::sqrt`], [`Kernels::covariance`] | `f32 f64` | in place |
 //! | Walsh-Hadamard: [`Kernels::walsh_hadamard`] | `f32 f64` | in place |
 //! | [`Kernels::select_below`], [`Kernels::argmin`], [`Kernels::top_k`] | `f32 f64 i32` | slices |
@@ -69,6 +70,7 @@ mod element;
 #[doc(hidden)]
 pub mod inventory;
 mod lanes;
+mod lookups;
 mod math;
 mod panels;
 mod portable;
@@ -88,6 +90,7 @@ mod x86;
 pub use code_panels::{CodePanelForms, CodePanels};
 pub use element::{Distance, Element, Measure};
 pub use half::{bf16, f16};
+pub use lookups::{BLOCK_ROWS, CodeBlocks, LookupForms, LookupTables};
 pub use math::{Covariance, CovarianceError, Real};
 pub use panels::{PANEL_ROWS, PanelElement, PanelForms, Panels};
 pub use prefetch::prefetch_slice;

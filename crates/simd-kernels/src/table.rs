@@ -9,6 +9,8 @@ use half::{bf16, f16};
 use crate::code_panels::CodePanelTable;
 pub(crate) use crate::code_panels::code_panel_forms;
 use crate::element::{Element, Measure};
+use crate::lookups::LookupTable;
+pub(crate) use crate::lookups::lookup_forms;
 use crate::math::MathTable;
 use crate::panels::{PanelElement, PanelForms};
 use crate::select::SelectTable;
@@ -172,6 +174,7 @@ pub struct Kernels {
     pub(crate) panel_u8: PanelForms<u8>,
     pub(crate) panel_i8: PanelForms<i8>,
     pub(crate) code_panels: CodePanelTable,
+    pub(crate) lookup: LookupTable,
     pub(crate) math: MathTable,
     pub(crate) walsh_hadamard: WalshHadamardTable,
     pub(crate) select: SelectTable,

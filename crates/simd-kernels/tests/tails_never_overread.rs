@@ -7,7 +7,8 @@
 
 use bytemuck::Pod;
 use simd_kernels::{
-    CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, Measure, Rows, Tier, bf16, f16,
+    CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, LookupForms, LookupTables,
+    Measure, Rows, Tier, bf16, f16,
 };
 
 /// Whole pages of memory with a forbidden page on either side.
@@ -156,6 +157,38 @@ fn code_panels<const BITS: usize>(forms: &CodePanelForms<BITS>) {
                 assert!(out.iter().all(|&value| value == 0));
             }
         }
+    }
+}
+
+/// Scans by table of a few blocks, flush with a forbidden page on either side.
+fn lookups<const BITS: usize>(forms: &LookupForms<BITS>) {
+    let (mut tables, mut data, mut results) =
+        (Guarded::new(7 * 12 << BITS), Guarded::new(3 * 8 * BITS * 12), Guarded::new(7 * 3 * 128));
+    for groups in [4, 8, 12] {
+        for (queries, blocks) in [(1, 1), (1, 3), (2, 2), (4, 1), (7, 3)] {
+            for at_end in [true, false] {
+                for entry in [0, 64] {
+                    let tables = tables.slice::<u8>((queries * groups) << BITS, at_end);
+                    tables.fill(entry);
+                    let tables = LookupTables::<BITS>::new(tables, groups).unwrap();
+                    let data = data.slice(blocks * groups * 8 * BITS, at_end);
+                    let blocks = CodeBlocks::<BITS>::new(data, groups).unwrap();
+                    let out = results.slice::<u16>(queries * blocks.rows(), at_end);
+                    out.fill(1);
+                    forms.sums(tables, blocks, out).unwrap();
+                    assert!(out.iter().all(|&value| usize::from(value) == groups * usize::from(entry)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn lookups_stay_inside_their_arguments() {
+    for kernels in available() {
+        lookups(kernels.lookup_u4());
+        lookups(kernels.lookup_u6());
+        lookups(kernels.lookup_u8());
     }
 }
 

@@ -15,7 +15,7 @@ use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::refine::Asked;
 use crate::route::Probe;
-use crate::search::{Parts, Searcher, within_reach};
+use crate::search::{FIRST, Parts, Searcher, Wanted, within_reach};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
 pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
@@ -24,8 +24,6 @@ pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
 const BLOCK: usize = 1024;
 /// Queries whose sums with a zone are made in one go: their sums stay in the second-level cache.
 const TOGETHER: usize = 32;
-/// Zones that every query visits in the first pass.
-const FIRST: usize = 1;
 
 /// Memory of batches: made once, used again and again, by any number of threads.
 #[derive(Debug, Default)]
@@ -151,13 +149,14 @@ fn block<T: Element, P: Postings<T>>(
     let ready = work.queries.iter_mut().map(|ready| &mut ready.probes);
     let integers = Rows::new(&work.integers, dim)?;
     parts.router.nearest_of_many(integers, params.nprobe, parts.kernels, &mut searcher.route, ready)?;
-    for ready in work.queries.iter_mut().take(queries.len()) {
-        within_reach(&mut ready.probes, params.reach);
-    }
     for pass in [0..FIRST, FIRST..usize::MAX] {
         work.visits.clear();
         for (query, ready) in work.queries.iter_mut().take(queries.len()).enumerate() {
-            ready.candidates.settle();
+            if pass.start == FIRST {
+                ready.candidates.settle();
+                let Ready { probes, candidates, .. } = ready;
+                within_reach(probes, candidates, parts.space.metric, params);
+            }
             let visits = ready.probes.iter().enumerate().skip(pass.start).take(pass.len());
             work.visits.extend(visits.map(|(probe, to)| Visit {
                 zone: to.zone,
@@ -208,8 +207,7 @@ fn block<T: Element, P: Postings<T>>(
             candidates,
             &asked,
             parts.space.metric,
-            params.k,
-            f32::INFINITY,
+            &Wanted::nearest(params),
             parts.kernels,
         )?;
         let found = searcher.refiner.results.sorted();

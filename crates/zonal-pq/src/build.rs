@@ -73,8 +73,7 @@ pub(crate) fn build<T: Element>(
     let integers = Rows::new(&integers, dim)?;
 
     let wanted = if params.zones == 0 { zones_for(vectors.len()) } else { params.zones };
-    let plan =
-        Plan { zones: wanted, sample: params.sample, iterations: params.iterations, balance: params.balance };
+    let plan = Plan { zones: wanted, sample: params.sample, iterations: params.iterations };
     let centroids = cluster(integers, &plan, kernels, &mut stages)?;
     stages.begin("assigning vectors")?;
     let packed = Centroids::new(Rows::new(&centroids, dim)?, |_| 0)?;
@@ -101,7 +100,8 @@ pub(crate) fn build<T: Element>(
         }
     }
     let router = Router::new(centroids, shifts, params.graph_from)?;
-    Ok(ZonalPq { kernels, space, router, code, postings, rows: vectors.len() })
+    let places = postings.places(vectors.len());
+    Ok(ZonalPq { kernels, space, router, code, postings, rows: vectors.len(), calibration: None, places })
 }
 
 /// Whether an index keeps integer rows beside its vectors.
@@ -180,7 +180,7 @@ pub(crate) fn learn(
         *mean /= count.max(1) as f64;
     }
     if residuals.is_empty() {
-        // An index of nothing has a code as well, if one that nothing is known of.
+        // Nothing to learn from: codes of no spread.
         residuals.resize(dim, 0);
     }
     let dims = if params.code_dims == 0 {

@@ -55,7 +55,7 @@ impl Candidates {
         self.best.clear();
         self.wanted = wanted.max(1);
         self.limit = limit;
-        self.best.reserve(2 * self.wanted);
+        self.best.reserve(2 * self.wanted.min(1 << 16));
     }
 
     /// The estimate above which nothing is taken any more.
@@ -70,7 +70,7 @@ impl Candidates {
             if estimate > self.limit {
                 continue;
             }
-            if self.best.len() >= 2 * self.wanted {
+            if self.best.len() >= 2usize.saturating_mul(self.wanted) {
                 self.cut();
                 if estimate > self.limit {
                     continue;
@@ -87,6 +87,14 @@ impl Candidates {
             self.limit = last.estimate().min(self.limit);
             self.best.truncate(self.wanted);
         }
+    }
+
+    /// The estimate of the `k`-th best so far, or infinity while there are fewer.
+    pub(crate) fn kth(&mut self, k: usize) -> f32 {
+        if k == 0 || self.best.len() < k {
+            return f32::INFINITY;
+        }
+        self.best.select_nth_unstable(k - 1).1.estimate()
     }
 
     /// Lowers the limit as far as it goes.

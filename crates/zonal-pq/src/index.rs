@@ -6,6 +6,7 @@ use simd_kernels::{Element, Kernels, Rows};
 
 use crate::batch::{BatchSearcher, batch};
 use crate::build;
+use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::error::Error;
 use crate::params::{BuildParams, SearchParams};
@@ -24,6 +25,9 @@ pub struct ZonalPq<T: Element> {
     pub(crate) postings: Frozen<T>,
     /// Vectors, second places not counted.
     pub(crate) rows: usize,
+    pub(crate) calibration: Option<Calibration>,
+    /// The place of every id: what a filter with few matches looks up.
+    pub(crate) places: Vec<u32>,
 }
 
 impl<T: Element> ZonalPq<T> {
@@ -63,7 +67,7 @@ impl<T: Element> ZonalPq<T> {
         query: &[T],
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
-        knn(&self.parts(), searcher, query, params)
+        knn(&self.parts(), searcher, query, &params.resolve(self.calibration())?)
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool: zone by zone, so that each is read once
@@ -79,7 +83,7 @@ impl<T: Element> ZonalPq<T> {
         params: &SearchParams,
         out: &mut [Neighbor],
     ) -> Result<(), Error> {
-        batch(&self.parts(), scratch, queries, params, out)
+        batch(&self.parts(), scratch, queries, &params.resolve(self.calibration())?, out)
     }
 
     /// Number of vectors.
@@ -111,6 +115,7 @@ impl<T: Element> ZonalPq<T> {
     pub fn memory_bytes(&self) -> usize {
         let graph = self.router.graph.as_ref().map_or(0, |graph| graph.memory_bytes());
         self.postings.memory_bytes()
+            + size_of_val(&*self.places)
             + self.router.centroids.panels.len()
             + size_of_val(&*self.router.centroids.norms)
             + size_of_val(&*self.router.shifts)

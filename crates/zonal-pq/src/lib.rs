@@ -3,15 +3,19 @@
 
 mod batch;
 mod build;
+mod calibrate;
 mod candidates;
 mod code;
 mod error;
+mod filter;
 mod head;
 mod index;
 mod live;
 mod params;
 mod posting;
 mod progress;
+pub mod quantiser;
+mod range;
 mod refine;
 mod route;
 mod search;
@@ -19,13 +23,14 @@ mod space;
 mod zones;
 
 pub use batch::{BatchSearcher, NO_NEIGHBOR};
+pub use calibrate::Calibration;
 pub use error::Error;
-pub use hnsw::{Found, Metric, Progress};
+pub use hnsw::{Found, IdFilter, IdSet, Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
 pub use live::{
-    Checked, LiveBatchSearcher, LiveParams, LiveReader, LiveReaders, LiveSearcher, LiveSnapshot, LiveZonal,
-    NOT_FOUND, Upkeep,
+    Checked, Durability, LiveBatchSearcher, LiveParams, LiveReader, LiveReaders, LiveSearcher, LiveSnapshot,
+    LiveZonal, NOT_FOUND, Recovery, Upkeep,
 };
 pub use params::{BuildParams, Refine, SearchParams};
 pub use search::Searcher;

@@ -3,6 +3,7 @@
 use hnsw::Metric;
 
 use crate::Error;
+use crate::calibrate::Calibration;
 use crate::candidates::MOST_PROBES;
 
 /// What estimates are made better with before vectors are measured.
@@ -32,7 +33,6 @@ pub struct BuildParams {
     pub(crate) second: f32,
     pub(crate) sample: usize,
     pub(crate) iterations: usize,
-    pub(crate) balance: f32,
     pub(crate) lambda: f32,
     pub(crate) graph_from: usize,
 }
@@ -53,7 +53,6 @@ impl BuildParams {
             second: 0.0,
             sample: 64,
             iterations: 4,
-            balance: 0.0,
             lambda: 1.0,
             graph_from: 8192,
         }
@@ -96,7 +95,6 @@ impl BuildParams {
         match name {
             "sample" => self.sample = value as usize,
             "iterations" => self.iterations = value as usize,
-            "balance" => self.balance = value as f32,
             "lambda" => self.lambda = value as f32,
             "graph_from" => self.graph_from = value as usize,
             _ => {}
@@ -132,15 +130,16 @@ pub struct SearchParams {
     pub nprobe: usize,
     /// Candidates measured after the scan; raised to `k` where it is below.
     pub rerank: usize,
-    /// Zones whose centroid is farther than the nearest one's by more than this factor (of squared distances) are
-    /// passed over. Infinite unless set.
+    /// Where a query stops before `nprobe` zones: see [`SearchParams::reach`]. Infinite unless set.
     pub reach: f32,
+    /// In place of `nprobe`, the recall that it is to be picked by.
+    pub(crate) target: Option<f32>,
 }
 
 impl SearchParams {
     /// `k` neighbours from `nprobe` zones; 4 k + 20 candidates are measured.
     pub const fn new(k: usize, nprobe: usize) -> Self {
-        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY }
+        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, target: None }
     }
 
     /// Measures `rerank` candidates after the scan.
@@ -150,18 +149,36 @@ impl SearchParams {
         self
     }
 
-    /// Passes over zones whose centroid is farther (in squared distance) than `reach` times the nearest.
+    /// `k` neighbours, of which the share `recall` (0 to 1) is to be the true nearest, averaged over queries.
+    ///
+    /// `nprobe` and `reach` are picked by what was measured on the index: see
+    /// [`ZonalPq::calibrate`](crate::ZonalPq::calibrate). A search of an index without calibration is refused with
+    /// [`Error::NotCalibrated`], one for more than was measured with [`Error::Unreached`].
+    pub const fn recall(k: usize, recall: f32) -> Self {
+        Self { target: Some(recall), ..Self::new(k, 0) }
+    }
+
+    /// Stops a query at the first zone whose centroid's squared distance exceeds that of the nearest centroid by more
+    /// than `reach` times the squared distance of the `k`-th neighbour found in the two nearest zones: queries with
+    /// near neighbours visit fewer zones than others. About 0.3 to 1 is useful, with a generous `nprobe`. Without
+    /// effect on inner products.
     #[must_use]
     pub const fn reach(mut self, reach: f32) -> Self {
         self.reach = reach;
         self
     }
 
+    /// The same with `nprobe` picked where a recall is asked for.
+    pub(crate) fn resolve(&self, calibration: Option<&Calibration>) -> Result<Self, Error> {
+        let Some(target) = self.target else { return Ok(*self) };
+        calibration.ok_or(Error::NotCalibrated)?.pick(self, target)
+    }
+
     /// Checked and within what there is.
     pub(crate) fn within(&self, zones: usize, rows: usize) -> Result<Self, Error> {
-        if self.reach.is_nan() || self.reach < 1.0 {
+        if self.reach.is_nan() || self.reach < 0.0 {
             let value = self.reach.to_string();
-            return Err(Error::Parameter { argument: "reach", value, expected: "1 or more" });
+            return Err(Error::Parameter { argument: "reach", value, expected: "0 or more" });
         }
         let k = self.k.min(rows);
         Ok(Self {

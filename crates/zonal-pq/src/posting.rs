@@ -78,6 +78,25 @@ impl<T> Frozen<T> {
         self.starts.get(zone as usize).map_or(usize::MAX / 2, |&start| start as usize + row)
     }
 
+    /// The place of every id where it lives, second places left out; `rows` ids.
+    pub(crate) fn places(&self, rows: usize) -> Vec<u32> {
+        let mut places = vec![0; rows];
+        for (at, &id) in self.ids.iter().enumerate() {
+            if self.homes.get(at).is_none_or(|&home| home == NONE)
+                && let Some(place) = places.get_mut(id as usize)
+            {
+                *place = at as u32;
+            }
+        }
+        places
+    }
+
+    /// Zone and row of a place.
+    pub(crate) fn zone_of(&self, place: u32) -> (u32, u32) {
+        let zone = self.starts.partition_point(|&start| start <= place).saturating_sub(1);
+        (zone as u32, place - self.starts.get(zone).copied().unwrap_or(0))
+    }
+
     /// Bytes of everything.
     pub(crate) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.starts)

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::candidates::Candidate;
 use crate::posting::Postings;
 use crate::route::Probe;
+use crate::search::Wanted;
 use crate::zones::NONE;
 
 /// Rows whose memory is asked for ahead of their use.
@@ -39,8 +40,8 @@ impl Refiner {
         Ok(Self { visited: VisitedSet::new(0)?, measured: Vec::new(), results: TopK::new(1)? })
     }
 
-    /// Measures `candidates` and keeps the `k` nearest that are not farther than `radius`.
-    #[expect(clippy::too_many_arguments, reason = "a query's whole context; it is one call site")]
+    /// Measures `candidates` and keeps the nearest of what is wanted.
+    #[expect(clippy::too_many_arguments, reason = "a query's whole context, from two callers")]
     pub(crate) fn run<T: Element, P: Postings<T>>(
         &mut self,
         postings: &P,
@@ -48,10 +49,10 @@ impl Refiner {
         candidates: &mut [Candidate],
         asked: &Asked<'_, T>,
         metric: Metric,
-        k: usize,
-        radius: f32,
+        wanted: &Wanted,
         kernels: &'static Kernels,
     ) -> Result<(), Error> {
+        let k = wanted.k.min(candidates.len());
         self.results.reset(k.max(1))?;
         let zone = |candidate: Candidate| probes.get(candidate.probe()).map_or(NONE, |probe| probe.zone);
         self.measured.clear();
@@ -83,13 +84,12 @@ impl Refiner {
                 let shift = if metric == Metric::InnerProduct { postings.norm(zone, row) } else { 0.0 };
                 *key = distance as f32 - shift;
             }
-            let wanted = k + k / 2 + 6;
-            if self.measured.len() > wanted {
-                self.measured.select_nth_unstable_by(wanted, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                self.measured.truncate(wanted);
+            let kept = k + k / 2 + 6;
+            if self.measured.len() > kept {
+                self.measured.select_nth_unstable_by(kept, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                self.measured.truncate(kept);
             }
         }
-        let query = Query { vector: asked.vector, inverse_norm: asked.inverse_norm };
         let fetch = |candidate: Candidate| {
             let (zone, row) = (zone(candidate), candidate.row());
             prefetch_slice(postings.vector(zone, row), FETCHED);
@@ -101,12 +101,9 @@ impl Refiner {
                 fetch(next);
             }
             let (zone, row) = (zone(candidate), candidate.row());
-            let vector = Rows::new(postings.vector(zone, row), asked.vector.len())?;
-            let norm = if metric == Metric::Cosine { [postings.norm(zone, row)] } else { [0.0] };
-            let exact = Exact { metric, rows: vector, inverse_norms: &norm, kernels };
-            let distance = exact.distance(&query, 0)?;
+            let distance = exact(postings, (zone, row), asked, metric, kernels)?;
             // An id is looked up only for what can count.
-            if distance <= radius
+            if distance <= wanted.radius
                 && distance <= self.results.threshold()
                 && let Some(&id) = postings.ids(zone).get(row)
             {
@@ -115,4 +112,50 @@ impl Refiner {
         }
         Ok(())
     }
+
+    /// Measures rows given by id and place, and keeps the `k` nearest.
+    pub(crate) fn each<T: Element, P: Postings<T>>(
+        &mut self,
+        postings: &P,
+        rows: impl Iterator<Item = (u32, (u32, u32))>,
+        asked: &Asked<'_, T>,
+        metric: Metric,
+        k: usize,
+        kernels: &'static Kernels,
+    ) -> Result<(), Error> {
+        self.results.reset(k.max(1))?;
+        // Filled and emptied in turn: memory is asked for a block ahead.
+        let mut block = [(0u32, (0u32, 0u32)); AHEAD];
+        let mut rows = rows.fuse();
+        loop {
+            let mut count = 0;
+            for (place, row) in block.iter_mut().zip(rows.by_ref()) {
+                prefetch_slice(postings.vector(row.1.0, row.1.1 as usize), FETCHED);
+                *place = row;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            for &(id, (zone, row)) in block.iter().take(count) {
+                let distance = exact(postings, (zone, row as usize), asked, metric, kernels)?;
+                self.results.push(Neighbor::new(id, distance));
+            }
+        }
+    }
+}
+
+/// The distance of one row, exactly.
+#[inline]
+fn exact<T: Element, P: Postings<T>>(
+    postings: &P,
+    (zone, row): (u32, usize),
+    asked: &Asked<'_, T>,
+    metric: Metric,
+    kernels: &'static Kernels,
+) -> Result<f32, Error> {
+    let query = Query { vector: asked.vector, inverse_norm: asked.inverse_norm };
+    let rows = Rows::new(postings.vector(zone, row), asked.vector.len())?;
+    let norm = if metric == Metric::Cosine { [postings.norm(zone, row)] } else { [0.0] };
+    Ok(Exact { metric, rows, inverse_norms: &norm, kernels }.distance(&query, 0)?)
 }

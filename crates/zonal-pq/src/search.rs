@@ -1,7 +1,10 @@
 //! A query from end to end: round it, find its zones, scan their codes, measure the best.
 
+use std::ops::Range;
+
+use hnsw::Metric;
 use layouts::Neighbor;
-use simd_kernels::{Element, Kernels, PANEL_ROWS, prefetch_slice};
+use simd_kernels::{Element, Kernels, prefetch_slice};
 
 use crate::Error;
 use crate::candidates::{Candidates, Estimates};
@@ -95,6 +98,31 @@ impl Prepared {
         space.query(query, self.inverse_norm, &mut self.scaled, &mut self.flat, &mut self.integers);
         code.prepare(&self.integers, kernels, &mut self.code)
     }
+
+    /// What refining wants to know of the query.
+    pub(crate) fn asked<'a, T>(&'a self, vector: &'a [T]) -> Asked<'a, T> {
+        Asked { vector, inverse_norm: self.inverse_norm, integers: &self.integers }
+    }
+}
+
+/// What a search is after, beside the nearest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Neighbours.
+    pub(crate) k: usize,
+    /// Candidates.
+    pub(crate) rerank: usize,
+    /// Estimates above it are of no interest.
+    pub(crate) limit: f32,
+    /// Nor are distances above it.
+    pub(crate) radius: f32,
+}
+
+impl Wanted {
+    /// The `k` nearest.
+    pub(crate) fn nearest(params: &SearchParams) -> Self {
+        Self { k: params.k, rerank: params.rerank, limit: f32::INFINITY, radius: f32::INFINITY }
+    }
 }
 
 /// The nearest neighbours of one query.
@@ -109,64 +137,73 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
     if params.k == 0 {
         return Ok(&[]);
     }
-    route(parts, searcher, &params)?;
-    searcher.candidates.start(params.rerank, f32::INFINITY);
-    scan(parts, searcher)?;
-    let candidates = searcher.candidates.finish();
-    searcher.measured += candidates.len() as u64;
-    let asked = Asked {
-        vector: query,
-        inverse_norm: searcher.asked.inverse_norm,
-        integers: &searcher.asked.integers,
-    };
-    searcher.refiner.run(
-        parts.postings,
-        &searcher.probes,
-        candidates,
-        &asked,
-        parts.space.metric,
-        params.k,
-        f32::INFINITY,
-        parts.kernels,
-    )?;
+    let wanted = Wanted::nearest(&params);
+    searcher.candidates.start(wanted.rerank, wanted.limit);
+    route(parts, searcher, params.nprobe)?;
+    scan_first(parts, searcher, &params, |_, _| true)?;
+    scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?;
+    refine(parts, searcher, query, &wanted)?;
     Ok(searcher.refiner.results.sorted())
 }
 
-/// Finds the zones to visit.
-pub(crate) fn route<P>(
+/// Finds the `nprobe` zones to visit.
+pub(crate) fn route<P>(parts: &Parts<'_, P>, searcher: &mut Searcher, nprobe: usize) -> Result<(), Error> {
+    let (integers, kernels) = (&searcher.asked.integers, parts.kernels);
+    parts.router.nearest(integers, nprobe, kernels, &mut searcher.route, &mut searcher.probes)
+}
+
+/// Zones that every query visits; what is found there says whether others are within its reach.
+pub(crate) const FIRST: usize = 2;
+
+/// Scans the nearest zones and leaves out others that are beyond reach.
+pub(crate) fn scan_first<T: Element, P: Postings<T>>(
     parts: &Parts<'_, P>,
     searcher: &mut Searcher,
     params: &SearchParams,
+    accepts: impl Fn(&[u32], u32) -> bool,
 ) -> Result<(), Error> {
-    let (integers, kernels) = (&searcher.asked.integers, parts.kernels);
-    parts.router.nearest(integers, params.nprobe, kernels, &mut searcher.route, &mut searcher.probes)?;
-    within_reach(&mut searcher.probes, params.reach);
+    scan(parts, searcher, 0..FIRST, accepts)?;
+    within_reach(&mut searcher.probes, &mut searcher.candidates, parts.space.metric, params);
     Ok(())
 }
 
-/// Leaves out zones that are too far.
-pub(crate) fn within_reach(probes: &mut Vec<Probe>, reach: f32) {
-    if reach < f32::INFINITY
+/// Leaves out zones that are beyond reach, after the first have been scanned.
+pub(crate) fn within_reach(
+    probes: &mut Vec<Probe>,
+    candidates: &mut Candidates,
+    metric: Metric,
+    params: &SearchParams,
+) {
+    if params.reach < f32::INFINITY
+        && metric != Metric::InnerProduct
         && let Some(nearest) = probes.first()
     {
-        let limit = nearest.distance * reach;
-        probes.retain(|probe| probe.distance <= limit);
+        let limit = nearest.distance + params.reach * candidates.kth(params.k).max(0.0);
+        let within = probes.partition_point(|probe| probe.distance <= limit);
+        probes.truncate(within.max(FIRST));
     }
 }
 
-/// Scans the zones on the query's way.
-fn scan<T: Element, P: Postings<T>>(parts: &Parts<'_, P>, searcher: &mut Searcher) -> Result<(), Error> {
+/// Scans zones on the query's way, given by their place there; rows count that `accepts` (the zone's ids, the row).
+pub(crate) fn scan<T: Element, P: Postings<T>>(
+    parts: &Parts<'_, P>,
+    searcher: &mut Searcher,
+    places: Range<usize>,
+    accepts: impl Fn(&[u32], u32) -> bool,
+) -> Result<(), Error> {
     let query = &searcher.asked.code;
     let (slope, bias) = (query.slope(), query.bias());
-    for (index, probe) in searcher.probes.iter().enumerate() {
+    let last = searcher.probes.len();
+    let first = places.start.min(last);
+    let probes = searcher.probes.get(first..places.end.min(last)).unwrap_or_default();
+    for (index, probe) in probes.iter().enumerate() {
         let posting = parts.postings.scanned(probe.zone);
-        if let Some(next) = searcher.probes.get(index + 1) {
+        if let Some(next) = searcher.probes.get(first + index + 1) {
             let next = parts.postings.scanned(next.zone);
             prefetch_slice(next.codes, FETCHED);
             prefetch_slice(next.factors, FETCHED);
         }
         let places = posting.factors.len();
-        debug_assert!(places.is_multiple_of(PANEL_ROWS));
         if searcher.estimates.sums.len() < places {
             searcher.estimates.sums.resize(places, 0);
         }
@@ -176,8 +213,23 @@ fn scan<T: Element, P: Postings<T>>(parts: &Parts<'_, P>, searcher: &mut Searche
         let base = probe.distance + bias;
         let found =
             searcher.estimates.select(0..places, posting.factors, base, slope, limit, parts.kernels)?;
-        searcher.candidates.extend(index, found);
+        let ids = parts.postings.ids(probe.zone);
+        searcher.candidates.extend(first + index, found.filter(|&(row, _)| accepts(ids, row)));
         searcher.scanned += posting.len as u64;
     }
     Ok(())
+}
+
+/// Measures the candidates of a scan.
+pub(crate) fn refine<T: Element, P: Postings<T>>(
+    parts: &Parts<'_, P>,
+    searcher: &mut Searcher,
+    query: &[T],
+    wanted: &Wanted,
+) -> Result<(), Error> {
+    let candidates = searcher.candidates.finish();
+    searcher.measured += candidates.len() as u64;
+    let asked = searcher.asked.asked(query);
+    let metric = parts.space.metric;
+    searcher.refiner.run(parts.postings, &searcher.probes, candidates, &asked, metric, wanted, parts.kernels)
 }

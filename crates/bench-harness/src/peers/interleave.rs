@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tempfile::TempDir;
+
 use super::data::{hand_over, is_known};
 use super::message::{How, Ready, words};
 use super::process::{PeerProcess, Place};
@@ -13,6 +15,8 @@ use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cores, measure, per
 use crate::recall::{Recall, recall};
 use crate::record::Record;
 use crate::run::{RunError, Settings, ids_of};
+use crate::vectors::{Matrix, Vectors};
+use crate::write;
 
 /// A curve of a peer ends at this recall: beyond it there is nothing to compare.
 const ENOUGH: f64 = 0.9995;
@@ -108,12 +112,60 @@ struct Guest {
 struct Round<'a> {
     settings: &'a Settings,
     dataset: &'a Dataset,
+    filter: Option<&'a str>,
     contenders: &'a [Contender],
     threads: &'a Threads,
     progress: &'a dyn Progress,
 }
 
-/// Measures all parties in turns. What befalls a peer ends in a notice; what befalls us is an error.
+/// The peers of a data set, with their indexes built.
+#[derive(Debug, Default)]
+pub(crate) struct Guests {
+    // The processes end first: their files lie in the folder.
+    guests: Vec<Guest>,
+    folder: Option<TempDir>,
+}
+
+impl Guests {
+    /// Hands the data over, starts the peers, and lets each build its index, on the core that ours are measured on or,
+    /// where `pinned` is not set, on any.
+    pub(crate) fn invite(
+        (settings, peers): (&Settings, &PeerSettings),
+        dataset: &Dataset,
+        pinned: bool,
+        progress: &dyn Progress,
+        notices: &mut Vec<String>,
+    ) -> Result<Self, RunError> {
+        if !is_known(dataset.metric) {
+            let (name, metric) = (&dataset.name, dataset.metric);
+            notices.push(format!("{name}: no peers, none of them is called with the metric {metric} here"));
+            return Ok(Self::default());
+        }
+        let (folder, rounded) = hand_over(dataset, &peers.work)?;
+        if rounded {
+            notices.push(format!("{}: the peers got elements rounded to f32", dataset.name));
+        }
+        let guests = invite(settings, peers, (dataset, folder.path(), pinned), progress, notices);
+        Ok(Self { guests, folder: Some(folder) })
+    }
+
+    /// The time that passed while a peer (`peer:NAME`) built.
+    pub(crate) fn build_wall(&self, index: &str) -> Option<f64> {
+        let name = index.strip_prefix("peer:")?;
+        self.guests.iter().find(|guest| guest.name == name).map(|guest| guest.ready.build_s)
+    }
+
+    /// Leaves a filter beside the data: 1 for every row that may be found.
+    pub(crate) fn hand_filter(&self, name: &str, allowed: Vec<u8>) -> Result<(), RunError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let allowed = Vectors::U8(Matrix::new(allowed, 1).map_err(PeersError::from)?);
+        let path = folder.path().join(format!("filter-{name}.npy"));
+        Ok(write::vectors(&path, &allowed).map_err(PeersError::from)?)
+    }
+}
+
+/// Invites the peers and measures all parties in turns. What befalls a peer ends in a notice; what befalls us is an
+/// error.
 pub(crate) fn interleave(
     (settings, peers): (&Settings, &PeerSettings),
     dataset: &Dataset,
@@ -121,33 +173,40 @@ pub(crate) fn interleave(
     threads: &Threads,
     progress: &dyn Progress,
 ) -> Result<Outcome, RunError> {
+    let mut notices = Vec::new();
+    let mut guests = Guests::invite((settings, peers), dataset, true, progress, &mut notices)?;
+    let mut outcome = turns(settings, (dataset, None), contenders, &mut guests, threads, progress)?;
+    notices.append(&mut outcome.notices);
+    outcome.notices = notices;
+    Ok(outcome)
+}
+
+/// Measures all parties in turns, under a filter that peers were given and ours were restricted to.
+pub(crate) fn turns(
+    settings: &Settings,
+    (dataset, filter): (&Dataset, Option<&str>),
+    contenders: &[Contender],
+    guests: &mut Guests,
+    threads: &Threads,
+    progress: &dyn Progress,
+) -> Result<Outcome, RunError> {
     if threads.count() != 1 {
         return Err(PeersError::Threads { threads: threads.count() }.into());
     }
     let mut outcome = Outcome::default();
-    let mut guests = Vec::new();
-    // Kept to the end of this function: the peers' files lie in it.
-    let mut folder = None;
-    if is_known(dataset.metric) {
-        let (made, rounded) = hand_over(dataset, &peers.work)?;
-        if rounded {
-            outcome.notices.push(format!("{}: the peers got elements rounded to f32", dataset.name));
-        }
-        guests = invite(settings, peers, (dataset, made.path()), progress, &mut outcome.notices);
-        folder = Some(made);
-    } else {
-        let (name, metric) = (&dataset.name, dataset.metric);
-        outcome
-            .notices
-            .push(format!("{name}: no peers, none of them is called with the metric {metric} here"));
+    let guests = &mut guests.guests;
+    for guest in guests.iter_mut() {
+        guest.is_complete = false;
+        guest.curves.clear();
+        guest.refusals.clear();
     }
-    let round = Round { settings, dataset, contenders, threads, progress };
+    let round = Round { settings, dataset, filter, contenders, threads, progress };
     let mut ours: Vec<Vec<Lane>> =
         contenders.iter().map(|contender| our_lanes(contender, settings)).collect();
     let mut theirs: Vec<Vec<Lane>> = guests.iter().map(|guest| their_lanes(guest, settings)).collect();
-    round.all(&mut ours, (&mut guests, &mut theirs), &mut outcome.notices)?;
-    round.latencies(&mut guests, &mut theirs, &mut outcome.notices);
-    busy(contenders, &ours, (&guests, &theirs), settings.clock, &mut outcome.notices);
+    round.all(&mut ours, (guests, &mut theirs), &mut outcome.notices)?;
+    round.latencies(guests, &mut theirs, &mut outcome.notices);
+    busy(contenders, &ours, (guests, &theirs), settings.clock, &mut outcome.notices);
     for (contender, lanes) in ours.into_iter().enumerate() {
         let grid = contenders[contender].index.grid();
         outcome.ours.extend(lanes.into_iter().filter_map(|lane| {
@@ -176,9 +235,6 @@ pub(crate) fn interleave(
                 .to_owned(),
         );
     }
-    // The processes first: their files lie in the folder.
-    drop(guests);
-    drop(folder);
     Ok(outcome)
 }
 
@@ -186,7 +242,7 @@ pub(crate) fn interleave(
 fn invite(
     settings: &Settings,
     peers: &PeerSettings,
-    (dataset, folder): (&Dataset, &std::path::Path),
+    (dataset, folder, pinned): (&Dataset, &std::path::Path, bool),
     progress: &dyn Progress,
     notices: &mut Vec<String>,
 ) -> Vec<Guest> {
@@ -195,7 +251,7 @@ fn invite(
         metric: dataset.metric.name(),
         k: settings.k.min(dataset.base.len()),
         queries: dataset.queries.len(),
-        core: cores(1).first().copied(),
+        core: cores(1).first().copied().filter(|_| pinned),
     };
     let mut guests = Vec::new();
     for (number, command) in peers.commands.iter().enumerate() {
@@ -335,7 +391,7 @@ impl Round<'_> {
     fn ask(&self, guest: &mut Guest, lane: &mut Lane, how: How) -> Result<(), PeerError> {
         let Some(process) = &mut guest.process else { return Ok(()) };
         let wanted = (lane.recall.is_none(), None);
-        let (answer, found) = process.ask(&guest.ready.grid[lane.point], how, wanted)?;
+        let (answer, found) = process.ask(&guest.ready.grid[lane.point], (how, self.filter), wanted)?;
         if let Some(found) = found {
             lane.recall = Some(recall(self.dataset, self.settings.k, &found)?);
         }
@@ -367,7 +423,7 @@ impl Round<'_> {
             for lane in lanes.iter_mut().filter(open) {
                 let Some(process) = &mut guest.process else { break };
                 let some = Some(LATENCIES.min(self.dataset.queries.len()));
-                match process.ask(&guest.ready.grid[lane.point], How::Calls, (false, some)) {
+                match process.ask(&guest.ready.grid[lane.point], (How::Calls, self.filter), (false, some)) {
                     Ok((answer, _)) => {
                         lane.timing.latencies_us = answer.latencies_us;
                         lane.timing.latencies_us.sort_by(f64::total_cmp);
@@ -467,6 +523,7 @@ fn peer_records(guest: &Guest, lane: &Lane, settings: &Settings, dataset: &Datas
             peer: Some(ready.library.clone()),
             how: Some(how.words().to_owned()),
             clock: (settings.clock == Clock::Cpu).then(|| settings.clock.name().to_owned()),
+            build_cpu_s: ready.build_cpu_s,
             build_s: Some(match settings.clock {
                 Clock::Wall => ready.build_s,
                 Clock::Cpu => ready.build_cpu_s.unwrap_or(ready.build_s),

@@ -36,6 +36,9 @@ pub(super) struct Request<'a> {
     /// Only the first so many queries (`calls` only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) queries: Option<usize>,
+    /// Which filter of those that lie beside the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) filter: Option<&'a str>,
 }
 
 /// What a peer says.
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn a_request_is_one_line_that_names_what_is_wanted() {
         let setting = serde_json::json!({ "ef": 64 });
-        let request = Request { setting: &setting, how: How::Loop, save: true, queries: None };
+        let request = Request { setting: &setting, how: How::Loop, save: true, queries: None, filter: None };
         let line = serde_json::to_string(&request).unwrap();
         assert_eq!(line, r#"{"setting":{"ef":64},"how":"loop","save":true}"#);
     }

@@ -22,7 +22,7 @@ pub mod standing;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use interleave::{Contender, interleave};
+pub(crate) use interleave::{Contender, Guests, Measured, interleave, turns};
 pub use message::How;
 
 /// How a peer's process is started. Arguments for data, metric, k, core and answers are added to these.

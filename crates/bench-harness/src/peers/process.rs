@@ -117,12 +117,12 @@ impl PeerProcess {
     pub(super) fn ask(
         &mut self,
         setting: &Value,
-        how: How,
+        (how, filter): (How, Option<&str>),
         (save, some): (bool, Option<usize>),
     ) -> Result<(Answer, Option<Found>), PeerError> {
         // What an earlier request left must not be taken for this one's answer.
         let _ = fs::remove_file(&self.ids);
-        let mut line = serde_json::to_string(&Request { setting, how, save, queries: some })
+        let mut line = serde_json::to_string(&Request { setting, how, save, queries: some, filter })
             .map_err(|error| PeerError::io(&self.log, error.into()))?;
         line.push('\n');
         let sent = match &mut self.input {

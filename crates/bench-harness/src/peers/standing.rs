@@ -153,6 +153,13 @@ impl Standing<'_> {
 
 /// The standings of a run: one for every data set and mode in which peers were measured.
 pub fn standings(records: &[Record]) -> Vec<Standing<'_>> {
+    let mut standings = all_standings(records);
+    standings.retain(|standing| standing.rows.iter().any(Row::is_peer));
+    standings
+}
+
+/// One for every data set and mode, with peers or without.
+pub(crate) fn all_standings(records: &[Record]) -> Vec<Standing<'_>> {
     let mut standings: Vec<Standing<'_>> = Vec::new();
     for record in records.iter().filter(|record| record.suite != "kernels") {
         let place = standings.iter().position(|s| s.dataset == record.dataset && s.mode == record.mode);
@@ -166,7 +173,6 @@ pub fn standings(records: &[Record]) -> Vec<Standing<'_>> {
             None => rows.push(Row { name: curve_name(record), records: vec![record] }),
         }
     }
-    standings.retain(|standing| standing.rows.iter().any(Row::is_peer));
     for standing in &mut standings {
         standing.rows.sort_by_key(Row::is_peer);
     }

@@ -88,7 +88,7 @@ pub(crate) fn build<T: Element>(
     let groups = equal::groups(vectors)?;
     let intake = Intake::train(vectors, metric);
     stages.begin("ordering")?;
-    let (order, integers) = ordered(vectors, &groups.first, &intake, kernels)?;
+    let (order, integers) = ordered(vectors, &groups.first, &intake, (tune.reorder, kernels))?;
     let integers = Rows::new(&integers, intake.row_dim())?;
     let norms = norms(integers)?;
     let points = Points { rows: integers, norms: &norms, kernels };
@@ -157,7 +157,7 @@ fn ordered<T: Element>(
     vectors: Rows<'_, T>,
     picked: &[u32],
     intake: &Intake,
-    kernels: &'static Kernels,
+    (reorder, kernels): (bool, &'static Kernels),
 ) -> Result<(Vec<u32>, AlignedVec<i8>), Error> {
     let dim = intake.row_dim();
     let mut integers = AlignedVec::<i8>::zeroed(picked.len() * dim)?;
@@ -171,6 +171,9 @@ fn ordered<T: Element>(
     })?;
     let rows = Rows::new(&integers, dim)?;
     let points = Points { rows, norms: &norms(rows)?, kernels };
+    if !reorder {
+        return Ok(((0..picked.len() as u32).collect(), integers));
+    }
     let order = carve(points, (0..picked.len() as u32).collect(), ORDER_LEAF, 1)?.concat();
     let mut sorted = AlignedVec::new();
     points.gather(&order, &mut sorted)?;

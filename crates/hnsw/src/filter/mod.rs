@@ -1,5 +1,6 @@
 //! Search under a condition on ids, by whichever of three ways the share of matches makes cheapest.
 
+mod condition;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -7,14 +8,17 @@ mod walk;
 
 use simd_kernels::Element;
 
+pub(crate) use crate::filter::condition::Condition;
+use crate::filter::condition::OfIds;
 pub use crate::filter::set::{IdFilter, IdSet};
-use crate::filter::walk::{Passing, gather, passes, two_hop};
+use crate::filter::walk::{Passing, gather, two_hop};
 
 use crate::beam::Scorer;
 use crate::build::partition::mix;
 use crate::graph::Graph;
+use crate::labels::Names;
 use crate::params::SearchParams;
-use crate::search::{Parts, Searcher, begin};
+use crate::search::{Parts, Results, Scratch, Searcher, begin, reset};
 use crate::{Error, Hnsw, Neighbor};
 
 /// How a filtered search goes about its work.
@@ -44,16 +48,11 @@ const STARTS: usize = 4;
 const BLOCK: usize = 64;
 
 /// Rows that pass, found by drawing rows by hash, and the number of draws.
-fn draw<T, G: Graph>(
-    parts: &Parts<'_, T, G>,
-    filter: &(impl IdFilter + ?Sized),
-    drawn: &mut Vec<u32>,
-) -> u64 {
+fn draw(rows: usize, condition: &impl Condition, drawn: &mut Vec<u32>) -> u64 {
     drawn.clear();
-    let rows = parts.graph.rows() as u64;
     for draw in 0..DRAWS {
-        let row = (mix(5, draw) % rows) as u32;
-        if passes(parts.labels, filter, row) {
+        let row = (mix(5, draw) % rows.max(1) as u64) as u32;
+        if condition.passes(row) {
             drawn.push(row);
             if drawn.len() == DRAWN {
                 return draw + 1;
@@ -68,9 +67,10 @@ fn dense(ef: usize, share: f64) -> f64 {
     ef as f64 * (SPARSE / share).max(1.0)
 }
 
-/// The cheapest way for a share of matches among `total` ids and `ef` candidates.
-fn regime(share: f64, total: usize, ef: usize) -> Regime {
-    let scan = share * total as f64;
+/// The cheapest way for a share of matches among `total` names and `ef` candidates, where asking about a name in a
+/// scan costs `asking`.
+fn regime(share: f64, total: usize, ef: usize, asking: f64) -> Regime {
+    let scan = (share + asking) * total as f64;
     let (two_hop, traverse) = (TWO_HOP_STEP * dense(ef, share), PLAIN_STEP * ef as f64 / share);
     if scan <= two_hop.min(traverse) {
         Regime::Scan
@@ -81,195 +81,169 @@ fn regime(share: f64, total: usize, ef: usize) -> Regime {
     }
 }
 
-/// The `k` nearest of `query` among the ids that `filter` accepts.
-pub(crate) fn filtered<'s, T: Element, G: Graph, F: IdFilter + ?Sized>(
-    parts: &Parts<'_, T, G>,
-    searcher: &'s mut Searcher<T>,
-    query: &[T],
-    params: &SearchParams,
-    filter: &F,
-) -> Result<&'s [Neighbor], Error> {
-    if !begin(parts, searcher, query, params, None)? {
-        return Ok(&[]);
-    }
-    let total = parts.labels.len();
-    let hint = filter.count_hint();
-    let share = match hint {
-        Some(count) => count.min(total) as f64 / total as f64,
-        None => {
-            let tests = draw(parts, filter, &mut searcher.drawn);
-            searcher.drawn.len() as f64 / tests as f64
+/// A filtered search at work.
+pub(crate) struct Filtered<'a, T: Element, G, L, C, R> {
+    pub(crate) parts: &'a Parts<'a, T, G, L>,
+    pub(crate) condition: &'a C,
+    pub(crate) scratch: &'a mut Scratch<T>,
+    /// Empty, with room for as many as are wanted.
+    pub(crate) results: &'a mut R,
+    pub(crate) query: &'a [T],
+}
+
+impl<T, G, L, C, R> Filtered<'_, T, G, L, C, R>
+where
+    T: Element,
+    G: Graph,
+    L: Names,
+    C: Condition<Name = L::Name>,
+    R: Results<L::Name>,
+{
+    /// Fills `results` with the nearest among the names that the condition accepts.
+    pub(crate) fn search(&mut self, params: &SearchParams) -> Result<(), Error> {
+        let parts = self.parts;
+        if !begin(parts, self.scratch, self.query, params, None)? {
+            return Ok(());
         }
-    };
-    let ef = params.ef_search.max(params.k).min(parts.graph.rows());
-    let matches = share * total as f64;
-    // Codes save nothing where nearly all matches are measured exactly in the end.
-    let by_codes = (matches > 4.0 * ef as f64 && parts.view.codes.is_some()).then_some(ef);
-    match regime(share, total, ef) {
-        Regime::Scan => scan(parts, searcher, query, filter, by_codes)?,
-        Regime::TwoHop => walk_matches(parts, searcher, query, filter, dense(ef, share) as usize)?,
-        Regime::Traverse => {
-            let met = walk_all(parts, searcher, query, filter, ef, share)?;
-            // Matches are rarer around the query than elsewhere: what was found may be the rim of what there is.
-            if 2 * met < ef {
-                searcher.results.clear();
-                match matches <= TWO_HOP_STEP * dense(ef, share) {
-                    true => scan(parts, searcher, query, filter, by_codes)?,
-                    false => walk_matches(parts, searcher, query, filter, dense(ef, share) as usize)?,
-                }
+        let total = parts.names.names();
+        let hint = self.condition.count_hint();
+        let share = match hint {
+            Some(count) => count.min(total) as f64 / total as f64,
+            None => {
+                let drawn = &mut self.scratch.drawn;
+                let tests = draw(parts.names.extent(), self.condition, drawn);
+                drawn.len() as f64 / tests as f64
             }
-        }
-    }
-    let found = searcher.results.len();
-    if found < searcher.results.k() && hint.is_none_or(|count| found < count) {
-        searcher.results.clear();
-        scan(parts, searcher, query, filter, None)?;
-    }
-    Ok(searcher.results.sorted())
-}
-
-/// Walks over matches, beginning at drawn ones and at those around the usual places.
-fn walk_matches<T: Element, G: Graph, F: IdFilter + ?Sized>(
-    parts: &Parts<'_, T, G>,
-    searcher: &mut Searcher<T>,
-    query: &[T],
-    filter: &F,
-    ef: usize,
-) -> Result<(), Error> {
-    let Searcher { beam, prepared, scores, starts, results, waypoints, drawn, .. } = searcher;
-    beam.start(parts.graph, ef.min(parts.graph.rows()));
-    // A waypoint may bring a full row more than is asked for.
-    let room = 2 * parts.graph.degree();
-    beam.ids.resize(beam.ids.len().max(room), 0);
-    beam.scores.resize(beam.ids.len(), 0);
-    draw(parts, filter, drawn);
-    drawn.sort_unstable();
-    drawn.dedup();
-    scores.resize(drawn.len().max(scores.len()), 0);
-    let drawn_scores = &mut scores[..drawn.len()];
-    parts.view.score(query, prepared, drawn, drawn_scores)?;
-    let (mut places, mut least) = ([0; STARTS], [0; STARTS]);
-    let count =
-        parts.view.kernels.top_k(drawn_scores, 0, STARTS.min(drawn.len()), &mut places, &mut least)?;
-    for (&score, &place) in least.iter().zip(&places).take(count) {
-        beam.add(score, drawn[place as usize]);
-    }
-    let mut passing = Passing {
-        view: parts.view,
-        labels: parts.labels,
-        filter,
-        query,
-        prepared,
-        results,
-        pending: None,
-        met: 0,
-    };
-    for &(score, row) in starts.iter() {
-        if passes(parts.labels, filter, row) {
-            beam.add(score, row);
-        } else if beam.visited.insert(row) {
-            let count = gather(parts, filter, beam, waypoints, row);
-            beam.collect(count, &mut passing)?;
-        }
-    }
-    two_hop(parts, beam, waypoints, &mut passing)?;
-    passing.finish()
-}
-
-/// Walks over everything with as many more candidates as matches are rarer. Returns how many matches it met.
-fn walk_all<T: Element, G: Graph, F: IdFilter + ?Sized>(
-    parts: &Parts<'_, T, G>,
-    searcher: &mut Searcher<T>,
-    query: &[T],
-    filter: &F,
-    ef: usize,
-    share: f64,
-) -> Result<usize, Error> {
-    let Searcher { beam, prepared, starts, results, .. } = searcher;
-    let wide = (ef as f64 / share).ceil() as usize;
-    beam.start(parts.graph, wide.min(parts.graph.rows()));
-    for &(score, row) in starts.iter() {
-        beam.add(score, row);
-    }
-    let mut passing = Passing {
-        view: parts.view,
-        labels: parts.labels,
-        filter,
-        query,
-        prepared,
-        results,
-        pending: None,
-        met: 0,
-    };
-    beam.run(parts.graph, &mut passing)?;
-    passing.finish()?;
-    Ok(passing.met)
-}
-
-/// Measures all matches: exactly, or where `refine` says how many of the best to measure exactly, by codes first.
-fn scan<T: Element, G: Graph, F: IdFilter + ?Sized>(
-    parts: &Parts<'_, T, G>,
-    searcher: &mut Searcher<T>,
-    query: &[T],
-    filter: &F,
-    refine: Option<usize>,
-) -> Result<(), Error> {
-    let rows = parts.labels.rows()?;
-    let total = parts.labels.len() as u32;
-    let Searcher { beam, prepared, results, .. } = searcher;
-    beam.start(parts.graph, refine.unwrap_or(1));
-    let mut passing = Passing {
-        view: parts.view,
-        labels: parts.labels,
-        filter,
-        query,
-        prepared,
-        results,
-        pending: None,
-        met: 0,
-    };
-    let (mut block, mut scores) = ([0; BLOCK], [0; BLOCK]);
-    let (mut next, mut ended) = (filter.next_accepted(0, total), false);
-    while !ended {
-        let mut count = 0;
-        while count < BLOCK {
-            let Some(id) = next else {
-                ended = true;
-                break;
-            };
-            next = if id + 1 < total { filter.next_accepted(id + 1, total) } else { None };
-            // Equal vectors share a row, which is measured once.
-            let Some(&row) = rows.get(id as usize) else { continue };
-            if beam.visited.insert(row) {
-                match refine {
-                    Some(_) => parts.view.prefetch(row),
-                    None => parts.view.prefetch_exact(row),
-                }
-                block[count] = row;
-                count += 1;
-            }
-        }
-        beam.scored += count as u64;
-        let (block, scores) = (&block[..count], &mut scores[..count]);
-        match refine {
-            Some(_) => {
-                passing.score(block, scores)?;
-                for (&row, &score) in block.iter().zip(scores.iter()) {
-                    if score < beam.pool.threshold() {
-                        beam.pool.insert(score, row);
+        };
+        let ef = params.ef_search.max(params.k).min(parts.graph.rows());
+        let matches = share * total as f64;
+        // Codes save nothing where nearly all matches are measured exactly in the end.
+        let by_codes = (matches > 4.0 * ef as f64 && parts.view.codes.is_some()).then_some(ef);
+        match regime(share, total, ef, C::ASKING) {
+            Regime::Scan => self.scan(by_codes)?,
+            Regime::TwoHop => self.walk_matches(dense(ef, share) as usize)?,
+            Regime::Traverse => {
+                let met = self.walk_all(ef, share)?;
+                // Matches are rarer around the query than elsewhere: what was found may be the rim of what there is.
+                if 2 * met < ef {
+                    self.results.forget();
+                    match matches + C::ASKING * total as f64 <= TWO_HOP_STEP * dense(ef, share) {
+                        true => self.scan(by_codes)?,
+                        false => self.walk_matches(dense(ef, share) as usize)?,
                     }
                 }
             }
-            None => block.iter().try_for_each(|&row| passing.refine(row))?,
         }
+        let found = self.results.held();
+        if found < self.results.wanted() && hint.is_none_or(|count| found < count) {
+            self.results.forget();
+            self.scan(None)?;
+        }
+        Ok(())
     }
-    if refine.is_some() {
-        while let Some((score, row)) = beam.pool.next() {
-            passing.expand(score, row)?;
+
+    /// Walks over matches, beginning at drawn ones and at those around the usual places.
+    fn walk_matches(&mut self, ef: usize) -> Result<(), Error> {
+        let &mut Self { parts, condition, query, .. } = self;
+        let Scratch { beam, prepared, scores, starts, waypoints, drawn, .. } = &mut *self.scratch;
+        beam.start(parts.graph, ef.min(parts.graph.rows()));
+        // A waypoint may bring a full row more than is asked for.
+        let room = 2 * parts.graph.degree();
+        beam.ids.resize(beam.ids.len().max(room), 0);
+        beam.scores.resize(beam.ids.len(), 0);
+        draw(parts.names.extent(), condition, drawn);
+        drawn.sort_unstable();
+        drawn.dedup();
+        scores.resize(drawn.len().max(scores.len()), 0);
+        let drawn_scores = &mut scores[..drawn.len()];
+        parts.view.score(query, prepared, drawn, drawn_scores)?;
+        let (mut places, mut least) = ([0; STARTS], [0; STARTS]);
+        let count =
+            parts.view.kernels.top_k(drawn_scores, 0, STARTS.min(drawn.len()), &mut places, &mut least)?;
+        for (&score, &place) in least.iter().zip(&places).take(count) {
+            beam.add(score, drawn[place as usize]);
         }
+        let results = &mut *self.results;
+        let mut passing =
+            Passing { view: parts.view, condition, query, prepared, results, pending: None, met: 0 };
+        for &(score, row) in starts.iter() {
+            if condition.passes(row) {
+                beam.add(score, row);
+            } else if beam.visited.insert(row) {
+                let count = gather(parts, condition, beam, waypoints, row);
+                beam.collect(count, &mut passing)?;
+            }
+        }
+        two_hop(parts, beam, waypoints, &mut passing)?;
+        passing.finish()
+    }
+
+    /// Walks over everything with as many more candidates as matches are rarer. Returns how many matches it met.
+    fn walk_all(&mut self, ef: usize, share: f64) -> Result<usize, Error> {
+        let &mut Self { parts, condition, query, .. } = self;
+        let Scratch { beam, prepared, starts, .. } = &mut *self.scratch;
+        let wide = (ef as f64 / share).ceil() as usize;
+        beam.start(parts.graph, wide.min(parts.graph.rows()));
+        for &(score, row) in starts.iter() {
+            beam.add(score, row);
+        }
+        let results = &mut *self.results;
+        let mut passing =
+            Passing { view: parts.view, condition, query, prepared, results, pending: None, met: 0 };
+        beam.run(parts.graph, &mut passing)?;
         passing.finish()?;
+        Ok(passing.met)
     }
-    Ok(())
+
+    /// Measures all matches: exactly, or where `refine` says how many of the best to measure exactly, by codes first.
+    fn scan(&mut self, refine: Option<usize>) -> Result<(), Error> {
+        let &mut Self { parts, condition, query, .. } = self;
+        let Scratch { beam, prepared, .. } = &mut *self.scratch;
+        beam.start(parts.graph, refine.unwrap_or(1));
+        let results = &mut *self.results;
+        let mut passing =
+            Passing { view: parts.view, condition, query, prepared, results, pending: None, met: 0 };
+        let (mut block, mut scores) = ([0; BLOCK], [0; BLOCK]);
+        let (mut rows, mut ended) = (condition.rows()?, false);
+        while !ended {
+            let mut count = 0;
+            while count < BLOCK {
+                let Some(row) = rows.next() else {
+                    ended = true;
+                    break;
+                };
+                // Equal vectors share a row, which is measured once.
+                if beam.visited.insert(row) {
+                    match refine {
+                        Some(_) => parts.view.prefetch(row),
+                        None => parts.view.prefetch_exact(row),
+                    }
+                    block[count] = row;
+                    count += 1;
+                }
+            }
+            beam.scored += count as u64;
+            let (block, scores) = (&block[..count], &mut scores[..count]);
+            match refine {
+                Some(_) => {
+                    passing.score(block, scores)?;
+                    for (&row, &score) in block.iter().zip(scores.iter()) {
+                        if score < beam.pool.threshold() {
+                            beam.pool.insert(score, row);
+                        }
+                    }
+                }
+                None => block.iter().try_for_each(|&row| passing.refine(row))?,
+            }
+        }
+        if refine.is_some() {
+            while let Some((score, row)) = beam.pool.next() {
+                passing.expand(score, row)?;
+            }
+            passing.finish()?;
+        }
+        Ok(())
+    }
 }
 
 impl<T: Element> Hnsw<T> {
@@ -311,6 +285,11 @@ impl<T: Element> Hnsw<T> {
         params: &SearchParams,
         filter: &(impl IdFilter + ?Sized),
     ) -> Result<&'s [Neighbor], Error> {
-        filtered(&self.parts()?, searcher, query, &params.resolve(self.calibration())?, filter)
+        let params = params.resolve(self.calibration())?;
+        let Searcher { scratch, results, .. } = searcher;
+        reset(results, params.k, self.len())?;
+        let condition = &OfIds { labels: &self.labels, filter };
+        Filtered { parts: &self.parts()?, condition, scratch, results, query }.search(&params)?;
+        Ok(results.sorted())
     }
 }

@@ -16,14 +16,46 @@ fn vectors(rows: usize, seed: u64) -> Vec<f32> {
     (0..rows * DIM).map(|at| 2.0 * value(1, at / DIM % CLUSTERS * DIM + at % DIM) + value(seed, at)).collect()
 }
 
+/// The parts of a frozen index.
+type Frozen<'a> = Parts<'a, f32, layouts::Adjacency<layouts::Storage<u32>>>;
+
+/// Makes a query ready, with room for results.
+fn ready(parts: &Frozen<'_>, searcher: &mut Searcher<f32>, query: &[f32], params: &SearchParams) -> bool {
+    reset(&mut searcher.results, params.k, parts.names.len()).unwrap();
+    begin(parts, &mut searcher.scratch, query, params, None).unwrap()
+}
+
+/// One way of a filtered search, for a query that is ready.
+fn by<R>(
+    parts: &Frozen<'_>,
+    searcher: &mut Searcher<f32>,
+    query: &[f32],
+    filter: &impl Fn(u32) -> bool,
+    go: impl FnOnce(
+        &mut Filtered<
+            '_,
+            f32,
+            layouts::Adjacency<layouts::Storage<u32>>,
+            Labels,
+            OfIds<'_, &dyn Fn(u32) -> bool>,
+            layouts::TopK<f32>,
+        >,
+    ) -> Result<R, Error>,
+) -> R {
+    let Searcher { scratch, results, .. } = searcher;
+    let filter: &dyn Fn(u32) -> bool = filter;
+    let condition = &OfIds { labels: parts.names, filter: &filter };
+    go(&mut Filtered { parts, condition, scratch, results, query }).unwrap()
+}
+
 #[test]
 fn the_cheapest_way_is_taken() {
-    assert_eq!(regime(0.5, 1_000_000, 40), Regime::Traverse);
-    assert_eq!(regime(1.0, 1_000_000, 40), Regime::Traverse);
-    assert_eq!(regime(0.05, 10_000_000, 40), Regime::TwoHop);
-    assert_eq!(regime(0.001, 1_000_000, 40), Regime::Scan);
-    assert_eq!(regime(0.1, 100_000, 80), Regime::Scan);
-    assert_eq!(regime(0.0, 1_000_000, 40), Regime::Scan);
+    assert_eq!(regime(0.5, 1_000_000, 40, 0.0), Regime::Traverse);
+    assert_eq!(regime(1.0, 1_000_000, 40, 0.0), Regime::Traverse);
+    assert_eq!(regime(0.05, 10_000_000, 40, 0.0), Regime::TwoHop);
+    assert_eq!(regime(0.001, 1_000_000, 40, 0.0), Regime::Scan);
+    assert_eq!(regime(0.1, 100_000, 80, 0.0), Regime::Scan);
+    assert_eq!(regime(0.0, 1_000_000, 40, 0.0), Regime::Scan);
 }
 
 #[test]
@@ -43,19 +75,19 @@ fn every_way_finds_the_matches() {
             let filter = |id: u32| (mix(9, u64::from(id)) >> 11) as f64 / ((1u64 << 53) as f64) < share;
             let (mut hits, mut all) = (0, 0);
             for query in queries.chunks_exact(DIM) {
-                assert!(begin(&parts, &mut searcher, query, &params, None).unwrap());
+                assert!(ready(&parts, &mut searcher, query, &params));
                 match way {
-                    0 => scan(&parts, &mut searcher, query, &filter, None).unwrap(),
-                    1 => scan(&parts, &mut searcher, query, &filter, Some(48)).unwrap(),
-                    2 => walk_matches(&parts, &mut searcher, query, &filter, 48).unwrap(),
+                    0 => by(&parts, &mut searcher, query, &filter, |way| way.scan(None)),
+                    1 => by(&parts, &mut searcher, query, &filter, |way| way.scan(Some(48))),
+                    2 => by(&parts, &mut searcher, query, &filter, |way| way.walk_matches(48)),
                     _ => {
-                        let met = walk_all(&parts, &mut searcher, query, &filter, 48, share).unwrap();
+                        let met = by(&parts, &mut searcher, query, &filter, |way| way.walk_all(48, share));
                         assert!(met >= 24, "{met}");
                     }
                 }
                 let found = searcher.results.sorted().to_vec();
                 searcher.results.clear();
-                scan(&parts, &mut searcher, query, &filter, None).unwrap();
+                by(&parts, &mut searcher, query, &filter, |way| way.scan(None));
                 let truth = searcher.results.sorted();
                 assert!(found.iter().all(|neighbor| filter(neighbor.id)));
                 hits += found.iter().filter(|neighbor| truth.contains(neighbor)).count();
@@ -81,14 +113,14 @@ fn a_walk_over_matches_crosses_to_where_they_are() {
     let (mut hits, mut all) = (0, 0);
     for (cluster, query) in vectors(CLUSTERS, 3).chunks_exact(DIM).enumerate() {
         let filter = |id: u32| id as usize % CLUSTERS == (cluster + 3) % CLUSTERS;
-        assert!(begin(&parts, &mut searcher, query, &params, None).unwrap());
+        assert!(ready(&parts, &mut searcher, query, &params));
         // Around the query there are none, and the plain walk says so.
-        assert!(2 * walk_all(&parts, &mut searcher, query, &filter, 48, 0.125).unwrap() < 48);
+        assert!(2 * by(&parts, &mut searcher, query, &filter, |way| way.walk_all(48, 0.125)) < 48);
         searcher.results.clear();
-        walk_matches(&parts, &mut searcher, query, &filter, 48).unwrap();
+        by(&parts, &mut searcher, query, &filter, |way| way.walk_matches(48));
         let found = searcher.results.sorted().to_vec();
         searcher.results.clear();
-        scan(&parts, &mut searcher, query, &filter, None).unwrap();
+        by(&parts, &mut searcher, query, &filter, |way| way.scan(None));
         hits += found.iter().filter(|neighbor| searcher.results.sorted().contains(neighbor)).count();
         all += 10;
     }
@@ -111,11 +143,11 @@ fn of_equal_vectors_only_accepted_ids_are_found() {
     for row in [2, 77, 399] {
         let query = &base[row * DIM..][..DIM];
         for way in 0..3 {
-            assert!(begin(&parts, &mut searcher, query, &params, None).unwrap());
+            assert!(ready(&parts, &mut searcher, query, &params));
             match way {
-                0 => scan(&parts, &mut searcher, query, &filter, Some(32)).unwrap(),
-                1 => walk_matches(&parts, &mut searcher, query, &filter, 32).unwrap(),
-                _ => assert!(walk_all(&parts, &mut searcher, query, &filter, 32, 1.0).unwrap() >= 32),
+                0 => by(&parts, &mut searcher, query, &filter, |way| way.scan(Some(32))),
+                1 => by(&parts, &mut searcher, query, &filter, |way| way.walk_matches(32)),
+                _ => assert!(by(&parts, &mut searcher, query, &filter, |way| way.walk_all(32, 1.0)) >= 32),
             }
             let found = searcher.results.sorted();
             let own = if row < 5 { vec![row as u32, row as u32 + 400] } else { vec![row as u32 + 400] };

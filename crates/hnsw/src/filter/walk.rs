@@ -5,45 +5,32 @@
 //! match are stepped over to *their* neighbours (ACORN-1: Patel and others, *ACORN: performant and
 //! predicate-agnostic search over vector embeddings and structured data*, arXiv 2403.04871).
 
-use layouts::{Neighbor, TopK};
 use simd_kernels::Element;
 
 use crate::Error;
 use crate::beam::{Beam, Scorer};
-use crate::filter::IdFilter;
+use crate::filter::Condition;
 use crate::graph::Graph;
-use crate::labels::Labels;
-use crate::search::Parts;
+use crate::search::{Parts, Results};
 use crate::view::{Prepared, View};
 
-/// Whether a row stands for an accepted id.
-#[inline]
-pub(crate) fn passes(labels: &Labels, filter: &(impl IdFilter + ?Sized), row: u32) -> bool {
-    labels.of(row).iter().any(|&label| filter.accepts(label))
-}
-
 /// Measures rows that pass, one step after their memory was asked for.
-pub(crate) struct Passing<'a, T: Element, F: ?Sized> {
+pub(crate) struct Passing<'a, T: Element, C, R> {
     pub(crate) view: View<'a, T>,
-    pub(crate) labels: &'a Labels,
-    pub(crate) filter: &'a F,
+    pub(crate) condition: &'a C,
     pub(crate) query: &'a [T],
     pub(crate) prepared: &'a mut Prepared<T::Distance>,
-    pub(crate) results: &'a mut TopK<f32>,
+    pub(crate) results: &'a mut R,
     pub(crate) pending: Option<u32>,
     /// Rows that passed when they were expanded.
     pub(crate) met: usize,
 }
 
-impl<T: Element, F: IdFilter + ?Sized> Passing<'_, T, F> {
-    /// Measures a row and offers those of its ids that are accepted.
+impl<T: Element, C: Condition, R: Results<C::Name>> Passing<'_, T, C, R> {
+    /// Measures a row and offers those of its names that are accepted.
     pub(crate) fn refine(&mut self, row: u32) -> Result<(), Error> {
         let distance = self.view.distance(self.query, self.prepared, row)?;
-        for &label in self.labels.of(row) {
-            if self.filter.accepts(label) {
-                self.results.push(Neighbor::new(label, distance));
-            }
-        }
+        self.condition.each(row, |name| self.results.offer(distance, name));
         Ok(())
     }
 
@@ -52,7 +39,7 @@ impl<T: Element, F: IdFilter + ?Sized> Passing<'_, T, F> {
     }
 }
 
-impl<T: Element, F: IdFilter + ?Sized> Scorer for Passing<'_, T, F> {
+impl<T: Element, C: Condition, R: Results<C::Name>> Scorer for Passing<'_, T, C, R> {
     #[inline]
     fn score(&mut self, ids: &[u32], out: &mut [i32]) -> Result<(), Error> {
         self.view.score(self.query, self.prepared, ids, out)
@@ -63,7 +50,7 @@ impl<T: Element, F: IdFilter + ?Sized> Scorer for Passing<'_, T, F> {
     }
     #[inline]
     fn expand(&mut self, _: i32, id: u32) -> Result<(), Error> {
-        if !passes(self.labels, self.filter, id) {
+        if !self.condition.passes(id) {
             return Ok(());
         }
         self.met += 1;
@@ -78,14 +65,14 @@ const AHEAD: usize = 4;
 /// Finds what a two-hop walk scores after expanding `node`: its neighbours that pass, and through those that do not,
 /// theirs, until there are as many as the graph's degree. Every row that is stepped over is marked like one that is
 /// scored, so no row is looked through twice. Returns how many there are, in `beam.ids`.
-pub(crate) fn gather<T: Element, G: Graph>(
-    parts: &Parts<'_, T, G>,
-    filter: &(impl IdFilter + ?Sized),
+pub(crate) fn gather<T: Element, G: Graph, L>(
+    parts: &Parts<'_, T, G, L>,
+    condition: &impl Condition,
     beam: &mut Beam,
     waypoints: &mut Vec<u32>,
     node: u32,
 ) -> usize {
-    let Parts { view, graph, labels, .. } = parts;
+    let Parts { view, graph, .. } = parts;
     let Beam { visited, ids, .. } = beam;
     let (rows, degree) = (graph.rows(), graph.degree());
     waypoints.resize(degree.max(waypoints.len()), 0);
@@ -95,7 +82,7 @@ pub(crate) fn gather<T: Element, G: Graph>(
         if near as usize >= rows {
             break;
         }
-        let pass = passes(labels, filter, near);
+        let pass = condition.passes(near);
         let (Some(id), Some(waypoint)) = (ids.get_mut(count), waypoints.get_mut(over)) else { break };
         (*id, *waypoint) = (near, near);
         over += usize::from(!pass & !visited.contains(near));
@@ -117,7 +104,7 @@ pub(crate) fn gather<T: Element, G: Graph>(
             if near as usize >= rows {
                 break;
             }
-            let pass = passes(labels, filter, near);
+            let pass = condition.passes(near);
             let Some(id) = ids.get_mut(count) else { break };
             *id = near;
             count += usize::from(visited.insert_if(near, pass));
@@ -130,14 +117,14 @@ pub(crate) fn gather<T: Element, G: Graph>(
 }
 
 /// Walks over matches only, until every candidate of the pool has been expanded.
-pub(crate) fn two_hop<T: Element, G: Graph, F: IdFilter + ?Sized>(
-    parts: &Parts<'_, T, G>,
+pub(crate) fn two_hop<T: Element, G: Graph, L, C: Condition, R: Results<C::Name>>(
+    parts: &Parts<'_, T, G, L>,
     beam: &mut Beam,
     waypoints: &mut Vec<u32>,
-    passing: &mut Passing<'_, T, F>,
+    passing: &mut Passing<'_, T, C, R>,
 ) -> Result<(), Error> {
     while let Some((score, node)) = beam.pool.next() {
-        let count = gather(parts, passing.filter, beam, waypoints, node);
+        let count = gather(parts, passing.condition, beam, waypoints, node);
         if let Some(next) = beam.pool.peek() {
             parts.graph.prefetch(next);
         }

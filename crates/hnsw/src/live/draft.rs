@@ -12,7 +12,7 @@ use crate::build::candidates::{id_of, key};
 use crate::build::partition::Points;
 use crate::build::prune::{PruneScratch, prune};
 use crate::error::Error;
-use crate::live::state::{DEAD, END, GRAPH_BLOCK, LABEL_BLOCK, Links, NONE, State, Trained};
+use crate::live::state::{DEAD, END, GRAPH_BLOCK, LABEL_BLOCK, NONE, State, Trained};
 use crate::live::tree::Tree;
 use crate::metric::Metric;
 use crate::parallel::PerThread;
@@ -264,13 +264,12 @@ impl<T: Element> Draft<T> {
         scores.resize(seeds.len(), 0);
         points.kernels.forms::<i8>(Measure::L2Squared).ids(query, points.rows, seeds, scores)?;
         let Some((best, score)) = points.kernels.argmin(scores) else { return Ok(()) };
-        let links = Links(&self.graph);
-        beam.start(&links, self.ef);
+        beam.start(&self.graph, self.ef);
         beam.add(score, seeds.get(best).copied().unwrap_or(0));
         if let (Some(&score), Some(&root)) = (scores.first(), seeds.first()) {
             beam.add(score, root);
         }
-        beam.run(&links, &mut Collect { points, query, expanded: keys })?;
+        beam.run(&self.graph, &mut Collect { points, query, expanded: keys })?;
         keys.extend(beam.pool.iter().map(|(score, id)| key(score, id)));
         keys.sort_unstable();
         keys.dedup();

@@ -9,6 +9,7 @@ mod insert;
 mod params;
 mod read;
 mod remove;
+mod search;
 mod state;
 mod tree;
 
@@ -28,7 +29,8 @@ use insert::Batch;
 use state::State;
 
 pub use params::LiveParams;
-pub use read::{Found, LiveSearcher, Reader, Readers, Snapshot};
+pub use read::{Reader, Readers, Snapshot};
+pub use search::{Found, LiveBatchSearcher, LiveNeighbors, LiveSearcher, NO_KEY};
 
 /// Rows below which a compaction is not worth its while.
 const COMPACT_FROM: usize = 256;

@@ -1,180 +1,16 @@
-//! Searching while another thread writes: handles, snapshots, and a search of one version.
+//! Searching while another thread writes: where readers come from, and what they can ask.
 
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use layouts::published;
-use simd_kernels::Element;
+use simd_kernels::{Element, Rows};
 
-use crate::beam::Scorer;
 use crate::error::Error;
-use crate::graph::Graph;
-use crate::intake::check_row;
-use crate::live::state::{Links, State, Trained, for_keys, unreachable};
-use crate::metric::{Query, sortable};
+use crate::live::search::{
+    Found, LiveBatchSearcher, LiveNeighbors, LiveSearcher, batch, filtered, iter, range, search, within,
+};
+use crate::live::state::{State, for_keys, unreachable};
 use crate::params::SearchParams;
-use crate::search::Searcher;
-use crate::view::{Prepared, View};
-
-/// A vector that was found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
-    /// Its key.
-    pub key: u64,
-    /// Its distance from the query, in the metric's unit.
-    pub distance: f32,
-}
-
-/// The best so far: a number that sorts like the distance, then the key.
-#[derive(Debug, Default)]
-struct Best {
-    heap: BinaryHeap<(i32, u64)>,
-    k: usize,
-}
-
-impl Best {
-    #[inline]
-    fn offer(&mut self, distance: f32, key: u64) {
-        // Adding zero makes -0 the same as 0.
-        let offered = (sortable(distance + 0.0), key);
-        if self.heap.len() < self.k {
-            self.heap.push(offered);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && offered < *worst
-        {
-            *worst = offered;
-        }
-    }
-}
-
-/// Memory of one search of a changing index at a time: made once per thread, used for any number of queries.
-#[derive(Debug)]
-pub struct LiveSearcher<T: Element> {
-    inner: Searcher<T>,
-    best: Best,
-    found: Vec<Found>,
-}
-
-impl<T: Element> LiveSearcher<T> {
-    /// Empty scratch; it grows with its first query.
-    ///
-    /// # Errors
-    /// [`Error::Layout`] without memory.
-    pub fn new() -> Result<Self, Error> {
-        Ok(Self { inner: Searcher::new()?, best: Best::default(), found: Vec::new() })
-    }
-
-    /// Distances computed and rows expanded by all searches so far.
-    pub fn work(&self) -> (u64, u64) {
-        self.inner.work()
-    }
-}
-
-/// Walks by codes, measures every expanded row one step later, and reports the keys of those that are there.
-struct Refine<'a, T: Element> {
-    state: &'a State<T>,
-    view: &'a View<'a, T>,
-    query: &'a [T],
-    prepared: &'a mut Prepared<T::Distance>,
-    best: &'a mut Best,
-    pending: Option<u32>,
-}
-
-impl<T: Element> Refine<'_, T> {
-    fn refine(&mut self, row: u32) -> Result<(), Error> {
-        let distance = self.view.distance(self.query, self.prepared, row)?;
-        for_keys(&self.state.labels, &self.state.extra, row, |key| self.best.offer(distance, key));
-        Ok(())
-    }
-}
-
-impl<T: Element> Scorer for Refine<'_, T> {
-    #[inline]
-    fn score(&mut self, ids: &[u32], out: &mut [i32]) -> Result<(), Error> {
-        self.view.score(self.query, self.prepared, ids, out)
-    }
-    #[inline]
-    fn prefetch(&self, id: u32) {
-        self.view.prefetch(id);
-    }
-    #[inline]
-    fn expand(&mut self, _: i32, id: u32) -> Result<(), Error> {
-        self.view.prefetch_exact(id);
-        self.state.labels.prefetch(id as usize);
-        match self.pending.replace(id) {
-            Some(row) => self.refine(row),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The `k` nearest keys of one version, nearest first, ties by the lower key.
-pub(crate) fn search<'s, T: Element>(
-    state: &State<T>,
-    searcher: &'s mut LiveSearcher<T>,
-    query: &[T],
-    params: &SearchParams,
-) -> Result<&'s [Found], Error> {
-    if query.len() != state.dim {
-        return Err(Error::Dimension { argument: "query", expected: state.dim, actual: query.len() });
-    }
-    let inverse_norm = check_row(query, state.metric, "query", 0)?;
-    let LiveSearcher { inner, best, found } = searcher;
-    found.clear();
-    best.heap.clear();
-    best.k = params.k.min(state.keys);
-    super::reserve(found, best.k)?;
-    best.heap.try_reserve(best.k).map_err(|_| super::no_memory::<(i32, u64)>(best.k))?;
-    if best.k > 0 {
-        match &state.trained {
-            Some(trained) => walk(state, trained, inner, best, query, params)?,
-            None => {
-                let (exact, query) = (state.exact()?, Query { vector: query, inverse_norm });
-                for row in 0..state.labels.len() as u32 {
-                    let distance = exact.distance(&query, row)?;
-                    for_keys(&state.labels, &state.extra, row, |key| best.offer(distance, key));
-                }
-            }
-        }
-    }
-    let number = |sortable: i32| f32::from_bits((sortable ^ ((sortable >> 31) & i32::MAX)) as u32);
-    found.extend(best.heap.drain().map(|(distance, key)| Found { key, distance: number(distance) }));
-    found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.key.cmp(&b.key)));
-    Ok(found)
-}
-
-fn walk<T: Element>(
-    state: &State<T>,
-    trained: &Trained,
-    searcher: &mut Searcher<T>,
-    best: &mut Best,
-    query: &[T],
-    params: &SearchParams,
-) -> Result<(), Error> {
-    let (view, links) = (state.view(trained)?, Links(&state.graph));
-    let Searcher { beam, prepared, scores, starts, .. } = searcher;
-    view.prepare(query, prepared)?;
-    state.seeds.nearest(&view, query, prepared, scores, starts)?;
-    let mut effort = params.ef_search.max(best.k);
-    loop {
-        beam.start(&links, effort.min(links.rows()));
-        for &(score, row) in &*starts {
-            beam.add(score, row);
-        }
-        best.heap.clear();
-        let mut refine = Refine { state, view: &view, query, prepared, best, pending: None };
-        beam.run(&links, &mut refine)?;
-        if let Some(row) = refine.pending.take() {
-            refine.refine(row)?;
-        }
-        // Removed rows take up candidates: where they left too few, look farther. With as many candidates as rows
-        // everything is met.
-        if best.heap.len() == best.k || effort >= links.rows() {
-            return Ok(());
-        }
-        effort = effort.saturating_mul(4);
-    }
-}
 
 /// Where [`Reader`]s and [`Snapshot`]s come from: cloned and sent to whoever searches.
 #[derive(Debug)]
@@ -222,7 +58,8 @@ impl<T: Element> Reader<T> {
     /// the kind.
     ///
     /// # Errors
-    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `query`.
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `query`; [`Error::NotCalibrated`]
+    /// where a recall is asked for, as a changing index measures none.
     pub fn search<'s>(
         &mut self,
         searcher: &'s mut LiveSearcher<T>,
@@ -230,6 +67,76 @@ impl<T: Element> Reader<T> {
         params: &SearchParams,
     ) -> Result<&'s [Found], Error> {
         search(&self.reader.pin(), searcher, query, params)
+    }
+
+    /// As [`search`](Self::search), among the keys that `filter` accepts: never fewer than `min(k, matches)`.
+    ///
+    /// Which way is taken depends on how many keys of a sample match, as for
+    /// [`Hnsw::search_filtered`](crate::Hnsw::search_filtered): a walk over everything, one over matches through
+    /// what lies between, or a scan of the matches, for which `filter` is asked about every key. It is asked about
+    /// a key more than once; the answer must not change meanwhile.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn search_filtered<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher<T>,
+        query: &[T],
+        params: &SearchParams,
+        filter: impl Fn(u64) -> bool,
+    ) -> Result<&'s [Found], Error> {
+        filtered(&self.reader.pin(), searcher, query, params, filter)
+    }
+
+    /// All keys at a distance of at most `radius`, nearest first, ties by the lower key: as
+    /// [`Hnsw::search_range`](crate::Hnsw::search_range), approximate until the index has learned and a walk begins
+    /// to pay, exact before.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a NaN radius, else as [`search`](Self::search); [`Error::Layout`] without memory.
+    pub fn search_range<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher<T>,
+        query: &[T],
+        radius: f32,
+        ef_search: usize,
+    ) -> Result<&'s [Found], Error> {
+        range(&self.reader.pin(), searcher, query, radius, ef_search)
+    }
+
+    /// The nearest `params.k` of those keys that lie within `radius` (inclusive), nearest first: fewer where
+    /// fewer lie within.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a NaN radius, else as [`search`](Self::search).
+    pub fn search_within<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher<T>,
+        query: &[T],
+        radius: f32,
+        params: &SearchParams,
+    ) -> Result<&'s [Found], Error> {
+        within(&self.reader.pin(), searcher, query, radius, params)
+    }
+
+    /// The `params.k` nearest of every query: those of query `i` in `out[i * k..(i + 1) * k]`, each exactly as
+    /// [`search`](Self::search) gives them, all of one version, for any number of threads. With fewer keys than `k` the places left
+    /// hold [`NO_KEY`](crate::NO_KEY).
+    ///
+    /// With the feature `rayon` (default) the queries are shared out in the caller's current pool. Nothing is
+    /// allocated once `scratch` has served as many threads.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), naming the first row of `queries` that is at fault; [`Error::Shape`] if `out` does
+    /// not hold `k` places for every query. `out` then holds anything.
+    pub fn search_batch(
+        &mut self,
+        scratch: &LiveBatchSearcher<T>,
+        queries: Rows<'_, T>,
+        params: &SearchParams,
+        out: &mut [Found],
+    ) -> Result<(), Error> {
+        batch(&self.reader.pin(), scratch, queries, params, out)
     }
 
     /// The version that is published, to keep for as long as one likes. Touches a count that readers share: not for
@@ -261,6 +168,104 @@ impl<T: Element> Snapshot<T> {
         params: &SearchParams,
     ) -> Result<&'s [Found], Error> {
         search(&self.state, searcher, query, params)
+    }
+
+    /// As [`search`](Self::search), among the keys that `filter` accepts: never fewer than `min(k, matches)`.
+    ///
+    /// Which way is taken depends on how many keys of a sample match, as for
+    /// [`Hnsw::search_filtered`](crate::Hnsw::search_filtered): a walk over everything, one over matches through
+    /// what lies between, or a scan of the matches, for which `filter` is asked about every key. It is asked about
+    /// a key more than once; the answer must not change meanwhile.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn search_filtered<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher<T>,
+        query: &[T],
+        params: &SearchParams,
+        filter: impl Fn(u64) -> bool,
+    ) -> Result<&'s [Found], Error> {
+        filtered(&self.state, searcher, query, params, filter)
+    }
+
+    /// All keys at a distance of at most `radius`, nearest first, ties by the lower key: as
+    /// [`Hnsw::search_range`](crate::Hnsw::search_range), approximate until the index has learned and a walk begins
+    /// to pay, exact before.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a NaN radius, else as [`search`](Self::search); [`Error::Layout`] without memory.
+    pub fn search_range<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher<T>,
+        query: &[T],
+        radius: f32,
+        ef_search: usize,
+    ) -> Result<&'s [Found], Error> {
+        range(&self.state, searcher, query, radius, ef_search)
+    }
+
+    /// The nearest `params.k` of those keys that lie within `radius` (inclusive), nearest first: fewer where
+    /// fewer lie within.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a NaN radius, else as [`search`](Self::search).
+    pub fn search_within<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher<T>,
+        query: &[T],
+        radius: f32,
+        params: &SearchParams,
+    ) -> Result<&'s [Found], Error> {
+        within(&self.state, searcher, query, radius, params)
+    }
+
+    /// The `params.k` nearest of every query: those of query `i` in `out[i * k..(i + 1) * k]`, each exactly as
+    /// [`search`](Self::search) gives them, for any number of threads. With fewer keys than `k` the places left
+    /// hold [`NO_KEY`](crate::NO_KEY).
+    ///
+    /// With the feature `rayon` (default) the queries are shared out in the caller's current pool. Nothing is
+    /// allocated once `scratch` has served as many threads.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), naming the first row of `queries` that is at fault; [`Error::Shape`] if `out` does
+    /// not hold `k` places for every query. `out` then holds anything.
+    pub fn search_batch(
+        &self,
+        scratch: &LiveBatchSearcher<T>,
+        queries: Rows<'_, T>,
+        params: &SearchParams,
+        out: &mut [Found],
+    ) -> Result<(), Error> {
+        batch(&self.state, scratch, queries, params, out)
+    }
+
+    /// The keys one after the other, nearly in order of distance, for as long as the caller likes: as
+    /// [`Hnsw::iter`](crate::Hnsw::iter). An iterator looks at one version throughout, so readers take a snapshot for it.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    ///
+    /// ```
+    /// use hnsw::{LiveHnsw, LiveParams, LiveSearcher, Metric};
+    /// let mut index = LiveHnsw::<f32>::new(1, Metric::L2, &LiveParams::default())?;
+    /// for key in 0..100 {
+    ///     index.insert(key, &[key as f32])?;
+    /// }
+    /// let (snapshot, mut searcher) = (index.snapshot(), LiveSearcher::new()?);
+    /// // The two nearest that are multiples of ten.
+    /// let near = snapshot.iter(&mut searcher, &[52.0], 16)?.filter_map(Result::ok);
+    /// let keys: Vec<u64> = near.map(|found| found.key).filter(|key| key % 10 == 0).take(2).collect();
+    /// assert_eq!(keys, [50, 60]);
+    /// # Ok::<(), hnsw::Error>(())
+    /// ```
+    pub fn iter<'a>(
+        &'a self,
+        searcher: &'a mut LiveSearcher<T>,
+        query: &'a [T],
+        ef_search: usize,
+    ) -> Result<LiveNeighbors<'a, T>, Error> {
+        iter(&self.state, searcher, query, ef_search)
     }
 
     /// Number of keys.

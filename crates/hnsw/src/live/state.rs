@@ -9,7 +9,9 @@ use crate::codes::Coding;
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::intake::Intake;
+use crate::labels::Names;
 use crate::metric::{Exact, Metric};
+use crate::search::Parts;
 use crate::seeds::Seeds;
 use crate::view::View;
 
@@ -63,6 +65,13 @@ impl<T: Element> State<T> {
         })
     }
 
+    /// What every search of this version looks at, once it has learned.
+    pub(crate) fn parts(&self) -> Result<Option<Parts<'_, T, Blocks<u32>, Self>>, Error> {
+        let Some(trained) = &self.trained else { return Ok(None) };
+        let (view, graph, seeds) = (self.view(trained)?, &self.graph, &*self.seeds);
+        Ok(Some(Parts { view, graph, seeds, names: self, scan: None }))
+    }
+
     pub(crate) fn view<'a>(&'a self, trained: &'a Trained) -> Result<View<'a, T>, Error> {
         Ok(View {
             intake: &trained.intake,
@@ -91,24 +100,39 @@ pub(crate) fn for_keys(labels: &Blocks<u64>, extra: &Blocks<u64>, row: u32, mut 
 }
 
 /// The rows of a changing graph, seen by a search.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Links<'a>(pub(crate) &'a Blocks<u32>);
-
-impl Graph for Links<'_> {
+impl Graph for Blocks<u32> {
     /// Rounded up, so that the marks of a search are not laid out anew for every row that comes.
     fn rows(&self) -> usize {
-        self.0.len().next_multiple_of(4096)
+        self.len().next_multiple_of(4096)
     }
     fn degree(&self) -> usize {
-        self.0.width()
+        self.width()
     }
     #[inline]
     fn neighbors(&self, row: u32) -> &[u32] {
-        self.0.row(row as usize).unwrap_or_default()
+        self.row(row as usize).unwrap_or_default()
     }
     #[inline]
     fn prefetch(&self, row: u32) {
-        self.0.prefetch(row as usize);
+        Blocks::prefetch(self, row as usize);
+    }
+}
+
+impl<T: Element> Names for State<T> {
+    type Name = u64;
+    fn names(&self) -> usize {
+        self.keys
+    }
+    fn extent(&self) -> usize {
+        self.labels.len()
+    }
+    #[inline]
+    fn each(&self, row: u32, each: impl FnMut(u64)) {
+        for_keys(&self.labels, &self.extra, row, each);
+    }
+    #[inline]
+    fn prefetch(&self, row: u32) {
+        self.labels.prefetch(row as usize);
     }
 }
 

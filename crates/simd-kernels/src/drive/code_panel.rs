@@ -72,6 +72,7 @@ pub(crate) unsafe fn code_panel<
     const P: usize,
     const Q: usize,
     const SINGLE: usize,
+    const CHAINS: usize,
 >(
     queries: Rows<'_, i8>,
     panels: CodePanels<'_, BITS>,
@@ -82,19 +83,24 @@ pub(crate) unsafe fn code_panel<
     // SAFETY: every tile stays within the queries.
     unsafe {
         while query + Q <= queries.len() {
-            all_panels::<S, BITS, P, Q>(&call, query);
+            all_panels::<S, BITS, P, Q, 1>(&call, query);
             query += Q;
         }
         while Q > 4 && query + 4 <= queries.len() {
-            all_panels::<S, BITS, P, 4>(&call, query);
+            all_panels::<S, BITS, P, 4, 1>(&call, query);
             query += 4;
         }
         while Q > 2 && query + 2 <= queries.len() {
-            all_panels::<S, BITS, P, 2>(&call, query);
+            // Two queries are too few to hide the latency with few panels.
+            if SINGLE == 4 {
+                all_panels::<S, BITS, 4, 2, 1>(&call, query);
+            } else {
+                all_panels::<S, BITS, P, 2, 1>(&call, query);
+            }
             query += 2;
         }
         while query < queries.len() {
-            all_panels::<S, BITS, SINGLE, 1>(&call, query);
+            all_panels::<S, BITS, SINGLE, 1, CHAINS>(&call, query);
             query += 1;
         }
     }
@@ -105,7 +111,13 @@ pub(crate) unsafe fn code_panel<
 /// # Safety
 /// `Q` queries must exist from `query` on; the tier's features must be there.
 #[inline(always)]
-unsafe fn all_panels<S: CodePanelStep, const BITS: usize, const P: usize, const Q: usize>(
+unsafe fn all_panels<
+    S: CodePanelStep,
+    const BITS: usize,
+    const P: usize,
+    const Q: usize,
+    const CHAINS: usize,
+>(
     call: &Call<'_, BITS>,
     query: usize,
 ) {
@@ -119,11 +131,16 @@ unsafe fn all_panels<S: CodePanelStep, const BITS: usize, const P: usize, const 
         }
         let mut panel = 0;
         while panel + P <= call.panels.len() {
-            one_tile::<S, BITS, P, Q>(call, panel, query, &contexts);
+            one_tile::<S, BITS, P, Q, 1>(call, panel, query, &contexts);
             panel += P;
         }
+        while P > 2 && panel + 2 <= call.panels.len() {
+            one_tile::<S, BITS, 2, Q, 1>(call, panel, query, &contexts);
+            panel += 2;
+        }
+        // What is left is too little to hide the latency of a chain of additions, unless there are several.
         while P > 1 && panel < call.panels.len() {
-            one_tile::<S, BITS, 1, Q>(call, panel, query, &contexts);
+            one_tile::<S, BITS, 1, Q, CHAINS>(call, panel, query, &contexts);
             panel += 1;
         }
     }
@@ -132,7 +149,13 @@ unsafe fn all_panels<S: CodePanelStep, const BITS: usize, const P: usize, const 
 /// # Safety
 /// `P` panels must exist from `panel` on and `Q` queries from `query` on; the tier's features must be there.
 #[inline(always)]
-unsafe fn one_tile<S: CodePanelStep, const BITS: usize, const P: usize, const Q: usize>(
+unsafe fn one_tile<
+    S: CodePanelStep,
+    const BITS: usize,
+    const P: usize,
+    const Q: usize,
+    const CHAINS: usize,
+>(
     call: &Call<'_, BITS>,
     panel: usize,
     query: usize,
@@ -146,7 +169,7 @@ unsafe fn one_tile<S: CodePanelStep, const BITS: usize, const P: usize, const Q:
     unsafe {
         let first_query = call.queries.as_ptr().add(query * stride);
         let first_panel = call.panels.as_ptr().add(panel * bytes);
-        let acc = accumulate::<S, BITS, P, Q>(first_query, stride, dim, first_panel, bytes);
+        let acc = accumulate::<S, BITS, P, Q, CHAINS>(first_query, stride, dim, first_panel, bytes);
         // By reference: taking the arrays apart by value would copy them through the stack.
         for (lane, acc) in acc.iter().enumerate() {
             for (column, &acc) in acc.iter().enumerate() {
@@ -157,19 +180,26 @@ unsafe fn one_tile<S: CodePanelStep, const BITS: usize, const P: usize, const Q:
     }
 }
 
-/// The inner products of a tile.
+/// The inner products of a tile, each in `CHAINS` sums.
 ///
 /// # Safety
 /// `Q` queries `stride` apart must be readable for `dim` elements, `P` panels `bytes` apart for a panel, and `dim`
 /// must be whole groups, at least one; the tier's features must be there.
 #[inline(always)]
-unsafe fn accumulate<S: CodePanelStep, const BITS: usize, const P: usize, const Q: usize>(
+unsafe fn accumulate<
+    S: CodePanelStep,
+    const BITS: usize,
+    const P: usize,
+    const Q: usize,
+    const CHAINS: usize,
+>(
     query: *const i8,
     stride: usize,
     dim: usize,
     panel: *const u8,
     bytes: usize,
 ) -> [[S::Acc; P]; Q] {
+    const { assert!(CHAINS == 1 || (P == 1 && Q == 1 && CHAINS <= S::CHUNK)) };
     let group_dims = 32 / BITS;
     let groups = dim / group_dims;
     // SAFETY: query offsets stay below `dim`, panel offsets within the panel.
@@ -178,8 +208,24 @@ unsafe fn accumulate<S: CodePanelStep, const BITS: usize, const P: usize, const 
         let mut acc = [[S::zero(); P]; Q];
         let mut group = 0;
         while group < groups {
-            let end = if S::CHUNK < groups - group { group + S::CHUNK } else { groups };
+            // Each chain may take a chunk; what the chains leave is less than one.
+            let chunk = S::CHUNK.saturating_mul(CHAINS);
+            let end = if chunk < groups - group { group + chunk } else { groups };
             let mut partial = [[S::start(); P]; Q];
+            if CHAINS > 1 {
+                let mut chains = [S::start(); CHAINS];
+                while group + CHAINS <= end {
+                    for (lane, chain) in chains.iter_mut().enumerate() {
+                        let rows = S::load(panel.add((group + lane) * GROUP_BYTES));
+                        let query = S::broadcast(query.add((group + lane) * group_dims));
+                        *chain = S::step(*chain, query, rows);
+                    }
+                    group += CHAINS;
+                }
+                for chain in &chains {
+                    acc[0][0] = S::flush(acc[0][0], *chain);
+                }
+            }
             while group < end {
                 let mut rows = [S::load(panel.add(group * GROUP_BYTES)); P];
                 for (lane, rows) in rows.iter_mut().enumerate().skip(1) {

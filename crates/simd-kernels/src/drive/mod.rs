@@ -14,6 +14,7 @@
 
 mod code_panel;
 mod ids;
+mod lookup;
 mod pair;
 mod panel;
 mod partial;
@@ -22,6 +23,7 @@ mod tile;
 
 pub(crate) use code_panel::{CodePanelStep, code_panel};
 pub(crate) use ids::ids;
+pub(crate) use lookup::{LookupStep, lookup};
 pub(crate) use pair::{cosine, pair};
 pub(crate) use panel::{PanelStep, panel};
 pub(crate) use partial::{read_partial, read_partial_32};

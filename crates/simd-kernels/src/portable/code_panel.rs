@@ -91,7 +91,7 @@ step! {
 }
 
 pub(super) const CODE_PANELS: CodePanelTable = CodePanelTable {
-    u2: code_panel_forms!(U2; panels: 1, queries: 1, single: 1),
-    u4: code_panel_forms!(U4; panels: 1, queries: 1, single: 1),
-    u8: code_panel_forms!(U8; panels: 1, queries: 1, single: 1),
+    u2: code_panel_forms!(U2; panels: 1, queries: 1, single: 1, chains: 1),
+    u4: code_panel_forms!(U4; panels: 1, queries: 1, single: 1, chains: 1),
+    u8: code_panel_forms!(U8; panels: 1, queries: 1, single: 1, chains: 1),
 };

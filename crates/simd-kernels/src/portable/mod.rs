@@ -11,6 +11,7 @@ mod float;
 mod half;
 mod int8;
 mod lanes;
+mod lookup;
 mod math;
 mod mixed;
 mod panel;
@@ -37,6 +38,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::U8,
     panel_i8: panel::I8,
     code_panels: code_panel::CODE_PANELS,
+    lookup: lookup::LOOKUP,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

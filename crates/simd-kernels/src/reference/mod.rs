@@ -1,6 +1,7 @@
 //! The scalar truth: one plain loop per kernel, in `f64` or `i64`, that every tier is compared with.
 
 pub mod codes;
+pub mod lookups;
 pub mod math;
 pub mod select;
 pub mod wht;

@@ -7,6 +7,7 @@
 
 mod code_panels;
 mod functions;
+mod lookups;
 mod measures;
 mod panels;
 mod specials;
@@ -81,6 +82,7 @@ pub(crate) fn table(kernels: &'static Kernels) -> Tally {
     specials::of_table(kernels, &mut tally);
     panels::of_table(kernels, &mut tally);
     code_panels::of_table(kernels, &mut tally);
+    lookups::of_table(kernels, &mut tally);
     functions::of_table(kernels, &mut tally);
     tally
 }

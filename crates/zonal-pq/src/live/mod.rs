@@ -8,15 +8,19 @@ mod centres;
 mod check;
 mod draft;
 mod halves;
+mod image;
+mod log;
 mod make;
 mod params;
 mod read;
 mod state;
+mod store;
 mod table;
 mod upkeep;
 mod zone;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use hnsw::Metric;
@@ -28,11 +32,15 @@ use crate::build;
 use crate::error::Error;
 use crate::index::ZonalPq;
 use draft::{Carried, Draft};
+use log::{Log, Mark};
 use state::State;
+use store::Store;
 
 pub use check::Checked;
+pub use log::Durability;
 pub use params::LiveParams;
 pub use read::{LiveBatchSearcher, LiveReader, LiveReaders, LiveSearcher, LiveSnapshot, NOT_FOUND};
+pub use store::Recovery;
 pub use upkeep::Upkeep;
 
 /// Rows that are inserted between two looks at whether a zone is full.
@@ -69,6 +77,8 @@ pub struct LiveZonal<T: Element> {
     /// `None` after a change that failed: made again from what is published.
     draft: Option<Draft<T>>,
     writer: published::Writer<State<T>>,
+    /// Where changes are kept, if anywhere.
+    store: Option<Store>,
 }
 
 impl<T: Element> LiveZonal<T> {
@@ -114,7 +124,97 @@ impl<T: Element> LiveZonal<T> {
 
     fn with(state: State<T>, params: &LiveParams) -> Result<Self, Error> {
         let draft = Draft::new(&state, params)?;
-        Ok(Self { params: params.clone(), draft: Some(draft), writer: published::Writer::new(state)? })
+        let writer = published::Writer::new(state)?;
+        Ok(Self { params: params.clone(), draft: Some(draft), writer, store: None })
+    }
+
+    /// Keeps the index in `folder` from now on, which is made if it is not there: what is in it now as a checkpoint,
+    /// and every change in a log before the call that makes it returns. However the process ends, opening the folder
+    /// finds all changes that were acknowledged, and each as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Container`]; also if there is an index in the folder. The index then goes on as it was.
+    ///
+    /// ```
+    /// use zonal_pq::{Durability, LiveParams, LiveZonal, Metric};
+    /// let folder = tempfile::tempdir()?;
+    /// let mut index = LiveZonal::<f32>::new(2, Metric::L2, &LiveParams::default())?;
+    /// index.keep_in(folder.path(), Durability::Always)?;
+    /// index.insert(70, &[1.0, 2.0])?;
+    /// drop(index);
+    /// let index = LiveZonal::<f32>::open(folder.path(), &LiveParams::default(), Durability::Always)?;
+    /// assert_eq!(index.get(70), Some(&[1.0, 2.0][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_in(&mut self, folder: &Path, durability: Durability) -> Result<(), Error> {
+        self.store = Some(Store::create(folder, &**self.writer.current(), durability)?);
+        Ok(())
+    }
+
+    /// Opens the index that is kept in `folder`: its last checkpoint, and all changes since. Codes are made anew.
+    /// O(n · dim) and what inserting the changes takes.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also if the index is open elsewhere; [`Error::Container`] and [`Error::Damaged`] for files that
+    /// are not what was written; [`Error::Element`] for vectors of another type; [`Error::Layout`] without memory.
+    pub fn open(folder: &Path, params: &LiveParams, durability: Durability) -> Result<Self, Error> {
+        let (store, mut draft) = Store::open::<T>(folder, params, durability)?;
+        let writer = published::Writer::new(draft.state()?)?;
+        Ok(Self { params: params.clone(), draft: Some(draft), writer, store: Some(store) })
+    }
+
+    /// Goes on without the folder that the index is kept in, which stays as it is and can be opened by others.
+    pub fn leave(&mut self) {
+        self.store = None;
+    }
+
+    /// What opening the index found in its log; `None` if it is not kept in a folder.
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.store.as_ref().map(|store| store.recovery)
+    }
+
+    /// Saves the index in the folder that it is kept in and begins the log anew. There is a whole index there at
+    /// every moment. O(n · dim); readers are not held up.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Container`]: the last checkpoint and its log are then as they were. [`Error::Parameter`]
+    /// if the index is kept nowhere.
+    pub fn checkpoint(&mut self) -> Result<(), Error> {
+        let Some(store) = &mut self.store else {
+            let value = "none".to_owned();
+            return Err(Error::Parameter { argument: "folder", value, expected: "one: see keep_in" });
+        };
+        store.checkpoint(&**self.writer.current())
+    }
+
+    /// Forces the log to disk, whatever its [`Durability`]; nothing to do without one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sync(&mut self) -> Result<(), Error> {
+        self.store.as_mut().map_or(Ok(()), |store| store.log.sync())
+    }
+
+    /// Bytes of the log: what opening the index would have to do again.
+    pub fn log_bytes(&self) -> u64 {
+        self.store.as_ref().map_or(0, |store| store.log.len())
+    }
+
+    /// Saves the index as one file, in place of any of this name, without anything to do with a folder that it may
+    /// be kept in.
+    ///
+    /// # Errors
+    /// [`Error::Container`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        image::save(self.writer.current(), path, 0)
+    }
+
+    /// Opens a file that [`save`](Self::save) has written.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn load(path: &Path, params: &LiveParams) -> Result<Self, Error> {
+        Self::with(image::open(path, params)?.0, params)
     }
 
     /// Adds a vector.
@@ -178,10 +278,7 @@ impl<T: Element> LiveZonal<T> {
         if known.is_empty() {
             return Ok(0);
         }
-        self.change(|draft, params| {
-            draft.remove(&known)?;
-            draft.keep_up(known.len(), params)
-        })?;
+        self.change(|log| log.remove(&known), |draft, params| draft.take(&known, params))?;
         Ok(known.len())
     }
 
@@ -192,7 +289,7 @@ impl<T: Element> LiveZonal<T> {
     /// # Errors
     /// [`Error::Layout`] without memory.
     pub fn maintain(&mut self, budget: usize) -> Result<Upkeep, Error> {
-        self.change(|draft, params| {
+        self.apply(|draft, params| {
             let done = draft.maintain(budget, params.neighbours)?;
             let graph_from = params.build.graph_from;
             if done.left == 0
@@ -238,22 +335,32 @@ impl<T: Element> LiveZonal<T> {
             }
             Ok(())
         })?;
-        let replaced: Vec<u64> = keys.iter().copied().filter(|key| draft.slots.contains_key(key)).collect();
+        let replaced = keys.iter().filter(|key| draft.slots.contains_key(key)).count();
         if !keys.is_empty() {
-            self.change(|draft, params| {
-                draft.remove(&replaced)?;
-                for (start, keys) in (0..).step_by(TOGETHER).zip(keys.chunks(TOGETHER)) {
-                    let Some(vectors) = vectors.slice(start, start + keys.len()) else { continue };
-                    draft.insert(keys, vectors, params)?;
-                }
-                Ok(())
-            })?;
+            self.change(|log| log.put(keys, vectors), |draft, params| draft.put(keys, vectors, params))?;
         }
-        Ok(replaced.len())
+        Ok(replaced)
+    }
+
+    /// Changes the index and the log, or neither.
+    fn change(
+        &mut self,
+        write: impl FnOnce(&mut Log) -> Result<Mark, Error>,
+        apply: impl FnOnce(&mut Draft<T>, &LiveParams) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mark = match &mut self.store {
+            Some(store) => Some(write(&mut store.log)?),
+            None => None,
+        };
+        let result = self.apply(apply);
+        if let (Err(_), Some(mark), Some(store)) = (&result, mark, &mut self.store) {
+            store.log.take_back(mark);
+        }
+        result
     }
 
     /// Changes the draft and publishes it, or leaves everything as it was.
-    fn change<R>(
+    fn apply<R>(
         &mut self,
         apply: impl FnOnce(&mut Draft<T>, &LiveParams) -> Result<R, Error>,
     ) -> Result<R, Error> {

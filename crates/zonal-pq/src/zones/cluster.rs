@@ -1,9 +1,9 @@
 //! Clustering: balanced hierarchical k-means in integers.
 //!
-//! The sample is cut into parts, each part into parts again in proportion to its size (so that zones come out
-//! alike in size), and the leaves are improved together by Lloyd's iterations over all of them (Lloyd, *Least
-//! squares quantization in PCM*, 1982), full zones being pushed away by a penalty on their last count (as SPANN
-//! does: Chen et al., NeurIPS 2021).
+//! The sample is cut into parts, each part into parts again in proportion to its size, so that zones come out alike
+//! in size, and the leaves are improved together by Lloyd's iterations over all of them (Lloyd, *Least squares
+//! quantization in PCM*, 1982). A penalty on full zones, as SPANN has it (Chen et al., NeurIPS 2021), was tried on
+//! top and made sizes swing from one iteration to the next: see `docs/benchmarks-zonal.md`.
 
 use hnsw::pieces::blocks;
 use simd_kernels::{Kernels, Rows};
@@ -29,8 +29,6 @@ pub(crate) struct Plan {
     pub(crate) sample: usize,
     /// Iterations over all zones at the end.
     pub(crate) iterations: usize,
-    /// How strongly full zones push rows away, in mean squared distances.
-    pub(crate) balance: f32,
 }
 
 /// Centroids of `rows`, at most `plan.zones` of them, one after another. Fewer only where there are fewer rows.
@@ -55,7 +53,7 @@ pub(crate) fn cluster(
     let sample = Rows::new(&sample, dim)?;
     let mut centroids = cut(sample, zones, DEPTH, kernels)?;
     stages.begin("improving zones")?;
-    improve(sample, &mut centroids, plan.iterations, plan.balance, kernels)?;
+    improve(sample, &mut centroids, plan.iterations, kernels)?;
     Ok(centroids)
 }
 
@@ -98,7 +96,7 @@ fn cut(rows: Rows<'_, i8>, zones: usize, depth: usize, kernels: &'static Kernels
         move_to_means(rows, &all, &mut centroids);
         return Ok(centroids);
     }
-    improve(rows, &mut centroids, CUT_ITERATIONS, 0.0, kernels)?;
+    improve(rows, &mut centroids, CUT_ITERATIONS, kernels)?;
     if zones == branches {
         return Ok(centroids);
     }
@@ -171,33 +169,17 @@ fn improve(
     rows: Rows<'_, i8>,
     centroids: &mut [i8],
     iterations: usize,
-    balance: f32,
     kernels: &'static Kernels,
 ) -> Result<(), Error> {
-    let dim = rows.dim();
-    let zones = centroids.len() / dim;
-    let mut penalties = vec![0i32; zones];
     for _ in 0..iterations {
-        let added = |zone: usize| penalties.get(zone).copied().unwrap_or(0);
-        let found = Centroids::new(Rows::new(centroids, dim)?, added)?.nearest(rows, kernels)?;
-        let counts = move_to_means(rows, &found, centroids);
-        if balance > 0.0 {
-            let sum: f64 = found
-                .iter()
-                .map(|&(zone, distance)| f64::from(distance) - f64::from(added(zone as usize)))
-                .sum();
-            let unit = f64::from(balance) * sum / rows.len().max(1) as f64;
-            let mean = rows.len() as f64 / zones as f64;
-            for (penalty, &count) in penalties.iter_mut().zip(&counts) {
-                *penalty = (unit * (f64::from(count) / mean - 1.0).clamp(-1.0, 3.0)) as i32;
-            }
-        }
+        let found = Centroids::new(Rows::new(centroids, rows.dim())?, |_| 0)?.nearest(rows, kernels)?;
+        move_to_means(rows, &found, centroids);
     }
     Ok(())
 }
 
 /// Puts every centroid to the mean of its rows; one that has none goes to the farthest row of the fullest zone.
-fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8]) -> Vec<u32> {
+fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8]) {
     let dim = rows.dim();
     let zones = centroids.len() / dim;
     let mut sums = vec![0i32; centroids.len()];
@@ -224,7 +206,7 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
     }
     let mut empty: Vec<usize> = (0..zones).filter(|&zone| counts[zone] == 0).collect();
     if empty.is_empty() {
-        return counts;
+        return;
     }
     // The farthest rows first, each once, and never a row that is its own centroid.
     let mut far: Vec<(i32, usize)> =
@@ -238,7 +220,6 @@ fn move_to_means(rows: Rows<'_, i8>, found: &[(u32, i32)], centroids: &mut [i8])
             centroid.copy_from_slice(row);
         }
     }
-    counts
 }
 
 #[cfg(test)]
@@ -267,7 +248,7 @@ mod tests {
     fn equal_rows_are_cut_no_further() {
         let mut data = vec![3i8; 6000 * 2];
         data[7] = 90;
-        let plan = Plan { zones: 500, sample: 12, iterations: 2, balance: 0.0 };
+        let plan = Plan { zones: 500, sample: 12, iterations: 2 };
         let rows = Rows::new(&data, 2).unwrap();
         let kernels = Kernels::active().unwrap();
         let centroids = cluster(rows, &plan, kernels, &mut Stages::new(&(), 2)).unwrap();
@@ -284,7 +265,7 @@ mod tests {
         }
         let rows = Rows::new(&data, 2).unwrap();
         let kernels = Kernels::active().unwrap();
-        let plan = Plan { zones: 40, sample: 100, iterations: 8, balance: 0.0 };
+        let plan = Plan { zones: 40, sample: 100, iterations: 8 };
         let centroids = cluster(rows, &plan, kernels, &mut Stages::new(&(), 2)).unwrap();
         let view = Rows::new(&centroids, 2).unwrap();
         assert_eq!(view.len(), 40);

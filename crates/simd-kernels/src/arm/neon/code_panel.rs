@@ -232,7 +232,7 @@ unsafe impl CodePanelStep for U8 {
 }
 
 pub(super) const CODE_PANELS: CodePanelTable = CodePanelTable {
-    u2: shell!(code_panel_forms: U2; panels: 1, queries: 1, single: 1),
-    u4: shell!(code_panel_forms: U4; panels: 1, queries: 2, single: 1),
-    u8: shell!(code_panel_forms: U8; panels: 1, queries: 2, single: 1),
+    u2: shell!(code_panel_forms: U2; panels: 1, queries: 1, single: 1, chains: 1),
+    u4: shell!(code_panel_forms: U4; panels: 1, queries: 2, single: 1, chains: 1),
+    u8: shell!(code_panel_forms: U8; panels: 1, queries: 2, single: 1, chains: 1),
 };

@@ -102,7 +102,7 @@ unsafe fn nothing(_: *const i8, _: usize) -> i32 {
 }
 
 pub(super) const CODE_PANELS: CodePanelTable = CodePanelTable {
-    u2: shell!(code_panel_forms: U2; panels: 1, queries: 2, single: 1),
-    u4: shell!(code_panel_forms: U4; panels: 1, queries: 4, single: 2),
-    u8: shell!(code_panel_forms: U8; panels: 1, queries: 4, single: 2),
+    u2: shell!(code_panel_forms: U2; panels: 1, queries: 2, single: 1, chains: 2),
+    u4: shell!(code_panel_forms: U4; panels: 1, queries: 4, single: 2, chains: 2),
+    u8: shell!(code_panel_forms: U8; panels: 1, queries: 4, single: 2, chains: 2),
 };

@@ -74,6 +74,6 @@ unsafe impl CodePanelStep for U8 {
 }
 
 pub(super) const CODE_PANELS: CodePanelTable = CodePanelTable {
-    u8: shell!(code_panel_forms: U8; panels: 1, queries: 4, single: 2),
+    u8: shell!(code_panel_forms: U8; panels: 1, queries: 4, single: 2, chains: 2),
     ..crate::arm::neondot::KERNELS.code_panels
 };

@@ -10,6 +10,7 @@ mod mixed;
 mod panel;
 
 mod lanes;
+mod lookup;
 mod math;
 mod select;
 
@@ -73,6 +74,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     code_panels: code_panel::CODE_PANELS,
+    lookup: lookup::LOOKUP,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

@@ -178,7 +178,7 @@ unsafe impl CodePanelStep for U8 {
 }
 
 pub(super) const CODE_PANELS: CodePanelTable = CodePanelTable {
-    u2: shell!(code_panel_forms: U2; panels: 1, queries: 8, single: 4),
-    u4: shell!(code_panel_forms: U4; panels: 1, queries: 8, single: 4),
-    u8: shell!(code_panel_forms: U8; panels: 2, queries: 8, single: 4),
+    u2: shell!(code_panel_forms: U2; panels: 1, queries: 8, single: 4, chains: 4),
+    u4: shell!(code_panel_forms: U4; panels: 1, queries: 8, single: 4, chains: 4),
+    u8: shell!(code_panel_forms: U8; panels: 2, queries: 8, single: 4, chains: 4),
 };

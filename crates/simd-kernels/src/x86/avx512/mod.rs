@@ -10,6 +10,7 @@ mod mixed;
 pub(in crate::x86) mod panel;
 
 mod lanes;
+pub(in crate::x86) mod lookup;
 mod math;
 mod select;
 
@@ -98,6 +99,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     code_panels: code_panel::CODE_PANELS,
+    lookup: lookup::LOOKUP,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,

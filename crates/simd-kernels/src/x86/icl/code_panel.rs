@@ -85,7 +85,7 @@ step! {
 }
 
 pub(super) const CODE_PANELS: CodePanelTable = CodePanelTable {
-    u2: shell!(code_panel_forms: U2; panels: 2, queries: 8, single: 4),
-    u4: shell!(code_panel_forms: U4; panels: 2, queries: 8, single: 4),
-    u8: shell!(code_panel_forms: U8; panels: 2, queries: 8, single: 4),
+    u2: shell!(code_panel_forms: U2; panels: 2, queries: 8, single: 4, chains: 4),
+    u4: shell!(code_panel_forms: U4; panels: 2, queries: 8, single: 4, chains: 4),
+    u8: shell!(code_panel_forms: U8; panels: 2, queries: 8, single: 4, chains: 4),
 };

@@ -5,6 +5,7 @@ mod bits;
 mod code_panel;
 mod codes;
 mod int8;
+mod lookup;
 mod mixed;
 mod panel;
 
@@ -75,5 +76,6 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     code_panels: code_panel::CODE_PANELS,
+    lookup: lookup::LOOKUP,
     ..crate::x86::avx512::KERNELS
 };

@@ -4,7 +4,7 @@
 //!
 //! | section | elements | holds |
 //! |---|---|---|
-//! | `params` | one `[u64; 32]` | everything that is one number; see [`Record`] |
+//! | `params` | one `[u64; 32]` | everything that is one number; see `record.rs` |
 //! | `intake.offset` | `f32` | what is subtracted from every dimension before rounding |
 //! | `coder.offset` | `f32` | the value of code 0, per coded dimension, or the mean that signs are about |
 //! | `coder.factor` | `f32` | codes per unit, per coded dimension |
@@ -23,25 +23,26 @@
 //!
 //! A section that an index has no use for is empty. Equal indexes make equal files.
 
+mod record;
+mod sections;
+
 use std::path::Path;
 
-use bytemuck::Pod;
 use layouts::container::{Checks, Container, OpenOptions, Placement, Writer};
-use layouts::{Adjacency, AlignedVec, Matrix, RowPadding, Storage as Memory};
-use simd_kernels::{Element, Kernels, PANEL_ROWS, Panels};
+use layouts::{Adjacency, AlignedVec, Matrix, Storage as Memory};
+use simd_kernels::{Element, Kernels};
 
 use crate::Error;
 use crate::calibrate::Calibration;
-use crate::code::{Coder, LINE, Source};
+use crate::code::{Coder, Source};
 use crate::codes::{Codes, Coding};
 use crate::index::Hnsw;
-use crate::intake::Intake;
 use crate::labels::Labels;
 use crate::metric::Metric;
-use crate::params::{BuildParams, Quality, Storage};
-use crate::rotation::Rotation;
-use crate::scan::Scan;
+use crate::params::{BuildParams, Storage};
 use crate::seeds::Seeds;
+use record::{BYTES, FULL, Record, SIGNS};
+use sections::{coding, damaged, intake, large, scan};
 
 const KIND: &str = "hnsw";
 const LAYOUT: u32 = 1;
@@ -64,26 +65,6 @@ const LABELS: &str = "labels";
 const LABEL_STARTS: &str = "label_starts";
 const SEEDS: &str = "seeds";
 const CALIBRATION: &str = "calibration";
-
-/// The element types, by their number in files.
-const ELEMENTS: [&str; 5] = ["f32", "f16", "bf16", "u8", "i8"];
-/// The metrics, likewise.
-const METRICS: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::Hamming];
-/// The levels of quality, likewise.
-const QUALITIES: [Quality; 3] = [Quality::Fast, Quality::Balanced, Quality::Max];
-/// The paddings of rows, likewise.
-const PADDINGS: [RowPadding; 2] = [RowPadding::None, RowPadding::CacheLine];
-
-/// How codes are made, by its number in files: not at all,
-const FULL: u64 = 0;
-/// mixed of dimensions as they are,
-const OF_DIMENSIONS: u64 = 1;
-/// mixed of components,
-const OF_COMPONENTS: u64 = 2;
-/// bytes on a scale per vector,
-const BYTES: u64 = 3;
-/// or signs.
-const SIGNS: u64 = 4;
 
 /// What a file says of itself: enough to pick the type to [`open`](Hnsw::open) it as.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,149 +119,6 @@ pub fn describe(path: &Path) -> Result<Description, Error> {
         },
         file_bytes: file.file_len(),
     })
-}
-
-/// The section `params`: one number after the other, those not listed 0.
-#[derive(Debug)]
-struct Record {
-    element: &'static str,
-    metric: Metric,
-    dim: usize,
-    /// Rows of the graph.
-    rows: usize,
-    /// Vectors that they stand for.
-    labels: usize,
-    degree: usize,
-    padding: RowPadding,
-    quality: Quality,
-    /// Whether there is a `scan`.
-    scanned: bool,
-    scale: f32,
-    unit: f64,
-    largest_norm: f64,
-    coding: u64,
-    lines: usize,
-    wide: usize,
-    /// Coded dimensions.
-    coded: usize,
-    loss: f64,
-}
-
-impl Record {
-    const WORDS: usize = 32;
-
-    fn of<T: Element>(index: &Hnsw<T>) -> Self {
-        let coder = mixed(index);
-        let padded = index.vectors.stride() != index.vectors.dim();
-        Self {
-            element: T::NAME,
-            metric: index.intake.metric,
-            dim: index.intake.dim,
-            rows: index.graph.len(),
-            labels: index.labels.len(),
-            degree: index.graph.degree(),
-            padding: if padded { RowPadding::CacheLine } else { RowPadding::None },
-            quality: index.quality,
-            scanned: index.scan.is_some(),
-            scale: index.intake.scale,
-            unit: index.intake.unit,
-            largest_norm: index.intake.largest_norm,
-            coding: match &index.codes.coding {
-                Coding::Full => FULL,
-                Coding::Mixed(Coder { source: Source::Dimensions(_), .. }) => OF_DIMENSIONS,
-                Coding::Mixed(Coder { source: Source::Components(_), .. }) => OF_COMPONENTS,
-                Coding::Bytes { .. } => BYTES,
-                Coding::Signs { .. } => SIGNS,
-            },
-            lines: coder.map_or(0, |coder| coder.lines),
-            wide: coder.map_or(0, |coder| coder.wide),
-            coded: coder.map_or(0, |coder| coder.offsets.len()),
-            loss: coder.map_or(0.0, |coder| coder.loss),
-        }
-    }
-
-    fn words(&self) -> [u64; Self::WORDS] {
-        let place = |at: Option<usize>| at.unwrap_or(usize::MAX) as u64;
-        let listed = [
-            place(ELEMENTS.iter().position(|&name| name == self.element)),
-            place(METRICS.iter().position(|&metric| metric == self.metric)),
-            self.dim as u64,
-            self.rows as u64,
-            self.labels as u64,
-            self.degree as u64,
-            place(PADDINGS.iter().position(|&padding| padding == self.padding)),
-            place(QUALITIES.iter().position(|&quality| quality == self.quality)),
-            u64::from(self.scanned),
-            u64::from(self.scale.to_bits()),
-            self.unit.to_bits(),
-            self.largest_norm.to_bits(),
-            self.coding,
-            self.lines as u64,
-            self.wide as u64,
-            self.coded as u64,
-            self.loss.to_bits(),
-        ];
-        let mut words = [0; Self::WORDS];
-        for (word, value) in words.iter_mut().zip(listed) {
-            *word = value;
-        }
-        words
-    }
-
-    /// Every number that is one of a few, or has bounds of its own, is checked here; what has to fit a section is
-    /// checked with it.
-    fn read(file: &Container) -> Result<Self, Error> {
-        file.expect_layout(&[LAYOUT])?;
-        let words = file.value::<[u64; Self::WORDS]>(PARAMS)?;
-        let mut words = words.into_iter();
-        let mut next = || words.next().unwrap_or_default();
-        let record = Self {
-            element: pick(&ELEMENTS, next(), "the element type is none")?,
-            metric: pick(&METRICS, next(), "the metric is none")?,
-            dim: size(next(), 1, 1 << 20, "the dimension is out of range")?,
-            rows: size(next(), 0, Adjacency::MAX_LEN, "there are more rows than ids")?,
-            labels: size(next(), 0, u32::MAX as usize, "there are more vectors than ids")?,
-            degree: size(next(), 4, 256, "the degree is out of range")?,
-            padding: pick(&PADDINGS, next(), "the padding is none")?,
-            quality: pick(&QUALITIES, next(), "the quality is none")?,
-            scanned: pick(&[false, true], next(), "there is a scan or none")?,
-            scale: positive(f32_of(next())?)?,
-            unit: positive(f64::from_bits(next()))?,
-            largest_norm: finite(f64::from_bits(next()))?,
-            coding: size(next(), 0, 4, "the kind of codes is none")? as u64,
-            lines: size(next(), 0, 16, "the lines of a code are out of range")?,
-            wide: size(next(), 0, 16 * LINE, "the wide dimensions are out of range")?,
-            coded: size(next(), 0, 32 * LINE, "the coded dimensions are out of range")?,
-            loss: finite(f64::from_bits(next()))?,
-        };
-        if words.any(|word| word != 0) {
-            return Err(damaged(PARAMS, "a reserved number is not 0"));
-        }
-        if !record.metric.compares(record.element) {
-            return Err(damaged(PARAMS, "the metric does not compare the elements"));
-        }
-        if Intake::row_dim_of(record.dim, record.metric) > i8::MAX_DIM {
-            return Err(damaged(PARAMS, "the dimension is out of range"));
-        }
-        let bytes = record.lines * LINE;
-        let fits = if matches!(record.coding, OF_DIMENSIONS | OF_COMPONENTS) {
-            let coded = 1..=(record.wide + 2 * bytes.saturating_sub(record.wide));
-            (1..=16).contains(&record.lines)
-                && record.wide.is_multiple_of(4)
-                && record.wide <= bytes
-                && coded.contains(&record.coded)
-        } else {
-            (record.lines, record.wide, record.coded) == (0, 0, 0)
-        };
-        if !fits {
-            return Err(damaged(PARAMS, "the parameters of codes contradict each other"));
-        }
-        // Groups of equal vectors make rows fewer than vectors, never more.
-        if record.rows > record.labels || (record.rows == 0) != (record.labels == 0) {
-            return Err(damaged(PARAMS, "there are more rows than vectors"));
-        }
-        Ok(record)
-    }
 }
 
 impl<T: Element> Hnsw<T> {
@@ -466,139 +304,10 @@ impl<T: Element> Hnsw<T> {
     }
 }
 
-fn intake(file: &Container, record: &Record) -> Result<Intake, Error> {
-    let offset = floats(file, INTAKE_OFFSET, Intake::row_dim_of(record.dim, record.metric))?;
-    Ok(Intake {
-        metric: record.metric,
-        dim: record.dim,
-        offset,
-        scale: record.scale,
-        unit: record.unit,
-        largest_norm: record.largest_norm,
-    })
-}
-
-fn coding(file: &Container, record: &Record, row_dim: usize) -> Result<Coding, Error> {
-    let means = record.coding == SIGNS;
-    let offsets = floats(file, CODER_OFFSET, if means { row_dim } else { record.coded })?;
-    let factors = floats(file, CODER_FACTOR, record.coded)?;
-    if factors.iter().any(|&factor| factor <= 0.0) {
-        return Err(damaged(CODER_FACTOR, "a factor is not positive"));
-    }
-    let dims = file.section::<u32>(CODER_DIMS)?;
-    let panels = file.section::<i8>(CODER_PANELS)?;
-    let of_dimensions = record.coding == OF_DIMENSIONS;
-    if dims.len() != if of_dimensions { record.coded } else { 0 } {
-        return Err(damaged(CODER_DIMS, "their number is not that of coded dimensions"));
-    }
-    if dims.iter().any(|&dim| dim as usize >= row_dim) {
-        return Err(damaged(CODER_DIMS, "one is not below the dimension"));
-    }
-    if record.coding != OF_COMPONENTS && !panels.is_empty() {
-        return Err(damaged(CODER_PANELS, "there is a rotation that nothing uses"));
-    }
-    let source = match record.coding {
-        FULL => return Ok(Coding::Full),
-        BYTES => return Ok(Coding::Bytes { dim: row_dim }),
-        SIGNS => return Ok(Coding::Signs { means: offsets }),
-        OF_DIMENSIONS => {
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(dims.len())
-                .map_err(|_| layouts::Error::Memory { bytes: size_of_val(&dims[..]) })?;
-            copy.extend_from_slice(&dims);
-            Source::Dimensions(copy)
-        }
-        _ => {
-            let found =
-                Panels::new(&panels, row_dim).map_err(|error| file.invalid(CODER_PANELS, error.into()))?;
-            if found.rows() != record.coded.next_multiple_of(simd_kernels::PANEL_ROWS) {
-                return Err(damaged(CODER_PANELS, "its directions are not as many as coded dimensions"));
-            }
-            Source::Components(Rotation {
-                panels: Memory::from(panels),
-                dim: row_dim,
-                directions: record.coded,
-            })
-        }
-    };
-    Ok(Coding::Mixed(Coder {
-        source,
-        lines: record.lines,
-        wide: record.wide,
-        offsets,
-        factors,
-        loss: record.loss,
-    }))
-}
-
-fn scan(file: &Container, record: &Record, row_dim: usize) -> Result<Option<Scan>, Error> {
-    let len = if record.scanned { record.rows.next_multiple_of(PANEL_ROWS) } else { 0 };
-    let norms = large::<i32>(file, SCAN_NORMS, Some(len))?;
-    let panels = large::<i8>(file, SCAN_PANELS, len.checked_mul(row_dim.next_multiple_of(4)))?;
-    let rows = Panels::new(&panels, row_dim).map_err(|error| file.invalid(SCAN_PANELS, error.into()))?.rows();
-    if rows != len {
-        return Err(damaged(SCAN_PANELS, "it is not of as many rows"));
-    }
-    Ok(record.scanned.then_some(Scan { panels, norms, dim: row_dim, rows: record.rows }))
-}
-
 /// The coder of an index that walks by mixed codes.
 fn mixed<T: Element>(index: &Hnsw<T>) -> Option<&Coder> {
     match &index.codes.coding {
         Coding::Mixed(coder) => Some(coder),
         _ => None,
     }
-}
-
-/// A section of `len` elements that need not be read now.
-fn large<T: Pod>(file: &Container, name: &'static str, len: Option<usize>) -> Result<Memory<T>, Error> {
-    let section = file.section_unverified::<T>(name)?;
-    if Some(section.len()) != len {
-        return Err(damaged(name, "its length is not that of as many rows"));
-    }
-    Ok(Memory::from(section))
-}
-
-/// A copy of a section of `len` finite numbers.
-fn floats(file: &Container, name: &'static str, len: usize) -> Result<Vec<f32>, Error> {
-    let section = file.section::<f32>(name)?;
-    if section.len() != len {
-        return Err(damaged(name, "its length is not that of a vector"));
-    }
-    if !section.iter().all(|x| x.is_finite()) {
-        return Err(damaged(name, "a number is not finite"));
-    }
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(len).map_err(|_| layouts::Error::Memory { bytes: size_of_val(&section[..]) })?;
-    copy.extend_from_slice(&section);
-    Ok(copy)
-}
-
-fn damaged(section: &'static str, reason: &'static str) -> Error {
-    Error::Damaged { section, reason }
-}
-
-/// The value of a number that stands for one.
-fn pick<T: Copy>(of: &[T], number: u64, reason: &'static str) -> Result<T, Error> {
-    let at = usize::try_from(number).unwrap_or(usize::MAX);
-    of.get(at).copied().ok_or(damaged(PARAMS, reason))
-}
-
-fn size(value: u64, low: usize, high: usize, reason: &'static str) -> Result<usize, Error> {
-    let value = usize::try_from(value).map_err(|_| damaged(PARAMS, reason))?;
-    if (low..=high).contains(&value) { Ok(value) } else { Err(damaged(PARAMS, reason)) }
-}
-
-fn f32_of(bits: u64) -> Result<f32, Error> {
-    let bits = u32::try_from(bits).map_err(|_| damaged(PARAMS, "a number is longer than it can be"))?;
-    Ok(f32::from_bits(bits))
-}
-
-fn finite(value: f64) -> Result<f64, Error> {
-    if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(damaged(PARAMS, "a number is not finite")) }
-}
-
-fn positive<F: Copy + Into<f64>>(value: F) -> Result<F, Error> {
-    let wide: f64 = value.into();
-    if wide.is_finite() && wide > 0.0 { Ok(value) } else { Err(damaged(PARAMS, "a scale is not above 0")) }
 }
