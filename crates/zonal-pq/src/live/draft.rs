@@ -297,7 +297,7 @@ impl<T: Element> Draft<T> {
             let Some(&(zone, _)) = group.first() else { continue };
             let rows = self.zones.get_mut(zone, self.shape, group.len())?;
             let first = rows.len();
-            let slots = || group.iter().filter_map(|x| carried.slots.get(x.1 as usize).copied());
+            let slots = || group.iter().map(|x| carried.slots.get(x.1 as usize).copied().unwrap_or(u32::MAX));
             let vectors = group.iter().map(|x| row(x).0);
             rows.append(self.shape, part, slots(), vectors, group.iter().map(|x| row(x).1))?;
             for (at, slot) in slots().enumerate() {

@@ -81,7 +81,7 @@ impl<T: Element> Zone<T> {
         &mut self,
         shape: Shape,
         part: &Part,
-        slots: impl Iterator<Item = u32>,
+        slots: impl ExactSizeIterator<Item = u32>,
         vectors: impl Iterator<Item = &'a [T]>,
         bytes: impl Iterator<Item = &'a [i8]>,
     ) -> Result<(), Error>
@@ -89,6 +89,14 @@ impl<T: Element> Zone<T> {
         T: 'a,
     {
         let first = self.len();
+        let more = slots.len();
+        room(&mut self.slots, more)?;
+        room(&mut self.vectors, more * shape.dim)?;
+        room(&mut self.bytes, more * shape.bytes)?;
+        room(&mut self.norms, more * usize::from(shape.norms))?;
+        let panels = (first + more).div_ceil(PANEL_ROWS) - first.div_ceil(PANEL_ROWS);
+        room(&mut self.codes, panels * shape.panel)?;
+        room(&mut self.factors, panels * PANEL_ROWS)?;
         for slot in slots {
             self.slots.push(slot)?;
         }
@@ -171,6 +179,16 @@ impl<T: Element> Zone<T> {
             + self.vectors.memory_bytes()
             + self.norms.memory_bytes()
     }
+}
+
+/// Makes room for `more` elements, and an eighth over if it has to grow: there are many zones, and doubling them all
+/// would double the index.
+fn room<U: bytemuck::Pod>(elements: &mut AlignedVec<U>, more: usize) -> Result<(), Error> {
+    let len = elements.len() + more;
+    if len > elements.capacity() {
+        elements.reserve_exact(more + len / 8)?;
+    }
+    Ok(())
 }
 
 fn copy<U: bytemuck::Pod>(elements: &[U], room: usize) -> Result<AlignedVec<U>, Error> {
