@@ -101,6 +101,14 @@ fn model_test(metric: Metric, params: &LiveParams, seed: u64) {
                 k,
             );
         }
+        // Few zones to begin with: all that match are found for all that.
+        let (query, some) = (random.vector(centres), |key: u64| key % 7 == 3);
+        let matching: BTreeMap<u64, Vec<f32>> =
+            model.iter().filter(|x| some(*x.0)).map(|(&key, vector)| (key, vector.clone())).collect();
+        let params = SearchParams::new(5, 1).rerank(usize::MAX);
+        let found = index.snapshot();
+        let found = found.search_filtered(&mut searcher, &query, &params, &some).unwrap();
+        agrees(found, &matching, metric, &query, 5);
         if let Some((&key, vector)) = model.iter().nth(random.below(model.len().max(1))) {
             assert_eq!(index.get(key), Some(&vector[..]));
         }
@@ -220,6 +228,10 @@ fn bad_input_is_refused_and_changes_nothing() {
     assert!(matches!(index.upsert(4, &[0.0; 3]), Err(Error::ZeroVector { argument: "vectors", row: 0 })));
     let snapshot = index.snapshot();
     assert!(matches!(snapshot.search(&mut searcher, &[1.0; 2], &params), Err(Error::Dimension { .. })));
+    let nobody = snapshot.search_filtered(&mut searcher, &[1.0; 3], &params, &|_| false);
+    assert!(nobody.unwrap().is_empty());
+    let recall = SearchParams::recall(3, 0.9);
+    assert!(matches!(snapshot.search(&mut searcher, &[1.0; 3], &recall), Err(Error::NotCalibrated)));
     assert!(matches!(snapshot.search(&mut searcher, &[f32::NAN; 3], &params), Err(Error::NotFinite { .. })));
     assert_eq!(snapshot.search(&mut searcher, &[1.0; 3], &params).unwrap().len(), 2);
     let fits = snapshot.search_batch(&mut LiveBatchSearcher::new(), fine, &params, &mut [NOT_FOUND; 5]);

@@ -564,3 +564,47 @@ const _: () = {
     shareable::<LiveSearcher>();
     shareable::<LiveBatchSearcher>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change that fails half-way, as one without memory would, leaves everything as it was.
+    #[test]
+    fn a_change_that_fails_is_taken_back() {
+        let data: Vec<f32> = (0..4000).map(|x| ((x * x) as f32 * 0.017).sin()).collect();
+        let rows = Rows::new(&data, 4).unwrap();
+        let mut index = LiveZonal::new(4, Metric::L2, &LiveParams::default().zone_rows(1, 32)).unwrap();
+        let keys: Vec<u64> = (0..600).collect();
+        index.insert_batch(&keys, rows.slice(0, 600).unwrap()).unwrap();
+        let before = (index.check().unwrap(), index.snapshot().keys(), index.snapshot().zone_sizes());
+        let result: Result<(), Error> = index.apply(|draft, params| {
+            draft.remove(&keys[..200])?;
+            draft.put(&[900, 901, 902], rows.slice(700, 703).unwrap(), params)?;
+            Err(Error::Cancelled)
+        });
+        assert!(matches!(result, Err(Error::Cancelled)) && index.contains(5) && !index.contains(900));
+        assert_eq!((index.check().unwrap(), index.snapshot().keys(), index.snapshot().zone_sizes()), before);
+        // Without a draft, what is published answers.
+        index.draft = None;
+        assert!(index.get(5) == rows.row(5) && !index.contains(900) && index.len() == 600);
+        assert!(index.remove(5).unwrap() && index.check().unwrap().rows == 599);
+    }
+
+    /// And so does one whose log says otherwise already.
+    #[test]
+    fn the_log_does_not_keep_what_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let params = LiveParams::default();
+        let mut index = LiveZonal::<f32>::new(2, Metric::L2, &params).unwrap();
+        index.keep_in(folder.path(), Durability::Always).unwrap();
+        index.insert(1, &[1.0, 2.0]).unwrap();
+        let one = [3.0, 4.0];
+        let failed = index.change(|log| log.put(&[2], Rows::new(&one, 2)?), |_, _| Err(Error::Cancelled));
+        assert!(matches!(failed, Err(Error::Cancelled)));
+        index.insert(3, &[5.0, 6.0]).unwrap();
+        drop(index);
+        let index = LiveZonal::<f32>::open(folder.path(), &params, Durability::Always).unwrap();
+        assert_eq!((index.snapshot().keys(), index.recovery().unwrap().changes), (vec![1, 3], 2));
+    }
+}

@@ -10,8 +10,10 @@ use super::draft::reserve;
 use super::state::State;
 use crate::Error;
 use crate::batch::{BatchSearcher, NO_NEIGHBOR, batch};
+use crate::candidates::MOST_PROBES;
 use crate::params::SearchParams;
-use crate::search::{Searcher, knn};
+use crate::posting::Postings;
+use crate::search::{Searcher, Wanted, knn, refine, route, scan};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
 pub const NOT_FOUND: Found = Found { key: u64::MAX, distance: f32::INFINITY };
@@ -64,7 +66,44 @@ fn search<'s, T: Element>(
 ) -> Result<&'s [Found], Error> {
     let LiveSearcher { inner, found } = searcher;
     found.clear();
-    let neighbours = knn(&state.parts(), inner, query, params)?;
+    let neighbours = knn(&state.parts(), inner, query, &params.resolve(None)?)?;
+    reserve(found, neighbours.len())?;
+    found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
+    found.sort_unstable_by(order);
+    Ok(found)
+}
+
+fn search_filtered<'s, T: Element>(
+    state: &State<T>,
+    searcher: &'s mut LiveSearcher,
+    query: &[T],
+    params: &SearchParams,
+    accepts: &(impl Fn(u64) -> bool + ?Sized),
+) -> Result<&'s [Found], Error> {
+    let LiveSearcher { inner, found } = searcher;
+    found.clear();
+    let parts = state.parts();
+    let mut params = params.resolve(None)?.within(state.zones.len(), Postings::<T>::rows(state))?;
+    inner.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
+    if params.k == 0 {
+        return Ok(found);
+    }
+    let is_wanted =
+        |slots: &[u32], row: u32| slots.get(row as usize).is_some_and(|&slot| accepts(state.key(slot)));
+    let wanted = Wanted::nearest(&params);
+    loop {
+        inner.candidates.start(wanted.rerank, wanted.limit);
+        route(&parts, inner, params.nprobe)?;
+        scan::<T, _>(&parts, inner, 0..usize::MAX, is_wanted)?;
+        // What matches lies farther away than what is nearest: look on where too little did.
+        let widest = state.zones.len().min(MOST_PROBES);
+        if inner.candidates.kth(wanted.rerank) < f32::INFINITY || params.nprobe >= widest {
+            break;
+        }
+        params.nprobe = params.nprobe.saturating_mul(4).min(widest);
+    }
+    refine(&parts, inner, query, &wanted)?;
+    let neighbours = inner.refiner.results.sorted();
     reserve(found, neighbours.len())?;
     found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
     found.sort_unstable_by(order);
@@ -82,7 +121,7 @@ fn search_batch<T: Element>(
     found.clear();
     reserve(found, out.len())?;
     found.resize(out.len(), NO_NEIGHBOR);
-    batch(&state.parts(), inner, queries, params, found)?;
+    batch(&state.parts(), inner, queries, &params.resolve(None)?, found)?;
     for (out, found) in out.iter_mut().zip(&*found) {
         *out = if found.id == NO_NEIGHBOR.id {
             NOT_FOUND
@@ -153,6 +192,21 @@ impl<T: Element> LiveReader<T> {
         search(&self.reader.pin(), searcher, query, params)
     }
 
+    /// [`search`](Self::search) among the keys that `accepts`. Finds min(k, matches): beyond `nprobe` zones are visited
+    /// until enough keys were met, four times as many at a time.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn search_filtered<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher,
+        query: &[T],
+        params: &SearchParams,
+        accepts: &(impl Fn(u64) -> bool + ?Sized),
+    ) -> Result<&'s [Found], Error> {
+        search_filtered(&self.reader.pin(), searcher, query, params, accepts)
+    }
+
     /// [`search`](Self::search) for every query, all in one version, on the current rayon pool: zone by zone. `out`
     /// holds `k` places a query, filled up with [`NOT_FOUND`]. Results are those of single searches.
     ///
@@ -193,6 +247,20 @@ impl<T: Element> LiveSnapshot<T> {
         params: &SearchParams,
     ) -> Result<&'s [Found], Error> {
         search(&self.state, searcher, query, params)
+    }
+
+    /// As [`LiveReader::search_filtered`], of this version.
+    ///
+    /// # Errors
+    /// As [`LiveReader::search`].
+    pub fn search_filtered<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher,
+        query: &[T],
+        params: &SearchParams,
+        accepts: &(impl Fn(u64) -> bool + ?Sized),
+    ) -> Result<&'s [Found], Error> {
+        search_filtered(&self.state, searcher, query, params, accepts)
     }
 
     /// As [`LiveReader::search_batch`], of this version.
