@@ -16,7 +16,7 @@ use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::refine::Asked;
 use crate::route::Probe;
-use crate::search::{FIRST, Parts, Searcher, Wanted, within_budget, within_reach};
+use crate::search::{FIRST, Parts, Searcher, Wanted, knn, within_budget, within_reach};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
 pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
@@ -112,6 +112,13 @@ pub(crate) fn batch<T: Element, P: Postings<T>>(
     Ok(())
 }
 
+/// Copies results and pads them.
+fn write(found: &[Neighbor], out: &mut [Neighbor]) {
+    let (head, tail) = out.split_at_mut(found.len().min(out.len()));
+    head.copy_from_slice(found.get(..head.len()).unwrap_or_default());
+    tail.fill(NO_NEIGHBOR);
+}
+
 /// The nearest neighbours of a block of queries.
 fn block<T: Element, P: Postings<T>>(
     parts: &Parts<'_, P>,
@@ -121,6 +128,12 @@ fn block<T: Element, P: Postings<T>>(
     places: usize,
     out: &mut [Neighbor],
 ) -> Result<(), Error> {
+    if parts.postings.is_small() {
+        for (query, out) in queries.iter().zip(out.chunks_exact_mut(places)) {
+            write(knn(parts, &mut work.searcher, query, params)?, out);
+        }
+        return Ok(());
+    }
     let dim = parts.space.dim();
     if work.queries.len() < queries.len() {
         work.queries.resize_with(queries.len(), Ready::default);
@@ -200,10 +213,7 @@ fn block<T: Element, P: Postings<T>>(
             &Wanted::nearest(params),
             parts.kernels,
         )?;
-        let found = searcher.refiner.results.sorted();
-        let (head, tail) = out.split_at_mut(found.len().min(out.len()));
-        head.copy_from_slice(found.get(..head.len()).unwrap_or_default());
-        tail.fill(NO_NEIGHBOR);
+        write(searcher.refiner.results.sorted(), out);
     }
     Ok(())
 }

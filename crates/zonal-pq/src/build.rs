@@ -6,7 +6,7 @@ use layouts::{AlignedVec, Storage};
 use simd_kernels::{Element, Kernels, Rows};
 
 use crate::candidates::MOST_ROWS;
-use crate::code::{Code, Encoded};
+use crate::code::Code;
 use crate::error::Error;
 use crate::head::HeadCode;
 use crate::index::ZonalPq;
@@ -21,19 +21,19 @@ use crate::zones::{Centroids, NONE, Plan, cluster, second_zones};
 /// Rows that codes and means are learnt on.
 const SAMPLE: usize = 16_384;
 /// Most rows that a zone is built with: changes have room up to [`MOST_ROWS`].
-const CAP: usize = MOST_ROWS / 2;
+pub(crate) const CAP: usize = MOST_ROWS / 2;
 
 /// A row in a zone.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    zone: u32,
-    row: u32,
+pub(crate) struct Entry {
+    pub(crate) zone: u32,
+    pub(crate) row: u32,
     /// Where the row lives, if it is here a second time.
-    home: u32,
+    pub(crate) home: u32,
 }
 
 /// The number of zones for so many rows: a scan of a zone costs about as much as routing past a few of them.
-fn zones_for(rows: usize) -> usize {
+pub(crate) fn zones_for(rows: usize) -> usize {
     let by_size = rows / 256;
     let by_root = (rows as f64).sqrt() as usize;
     by_size.clamp(by_root.min(1024), 1 << 20).max(1)
@@ -92,12 +92,7 @@ pub(crate) fn build<T: Element>(
     stages.begin("learning codes")?;
     let code = learn(integers, &entries, centroids, params, kernels)?;
     stages.begin("encoding")?;
-    let refine = match params.refine {
-        Refine::Auto if size_of::<T>() > 1 => Refine::Bytes,
-        Refine::Auto => Refine::Vectors,
-        given => given,
-    };
-    let bytes = refine == Refine::Bytes && !space.is_lossless::<T>();
+    let bytes = keeps_bytes::<T>(params, &space);
     let postings = fill(vectors, integers, &entries, centroids, (&space, &code), bytes, kernels)?;
     let router = Router::new(centroids, space.shifts(centroids)?, params.graph_from)?;
     let places = postings.places(vectors.len());
@@ -113,6 +108,15 @@ pub(crate) fn build<T: Element>(
         params: params.clone(),
         file: None,
     })
+}
+
+/// Whether an index keeps integer rows beside its vectors.
+pub(crate) fn keeps_bytes<T: Element>(params: &BuildParams, space: &Space) -> bool {
+    let bytes = match params.refine {
+        Refine::Auto => size_of::<T>() > 1,
+        given => given == Refine::Bytes,
+    };
+    bytes && !space.is_lossless::<T>()
 }
 
 /// Entries sorted by zone, zones without rows left out, and zones with too many cut in several that have the same
@@ -161,7 +165,7 @@ fn settle(first: &[(u32, i32)], second: &[u32], centroids: &[i8], dim: usize) ->
 }
 
 /// Learns the scan code from a sample of residuals.
-fn learn(
+pub(crate) fn learn(
     integers: Rows<'_, i8>,
     entries: &[Entry],
     centroids: Rows<'_, i8>,
@@ -207,9 +211,13 @@ fn learn(
 }
 
 /// What a zone adds to the postings.
-struct Part {
-    encoded: Encoded,
-    norms: Vec<f32>,
+pub(crate) struct Part {
+    /// In whole units.
+    pub(crate) codes: AlignedVec<u8>,
+    /// Columns of factors, unit by unit.
+    pub(crate) factors: Vec<f32>,
+    /// One a row, where the metric wants them.
+    pub(crate) norms: Vec<f32>,
 }
 
 /// Makes all postings.
@@ -259,7 +267,11 @@ fn fill<T: Element>(
         for zone in zones {
             let entries = entries.get(range(zone)).unwrap_or_default();
             let centroid = centroids.row(zone).unwrap_or_default();
-            let part = encode(vectors, integers, entries, centroid, (space, code), kernels);
+            let rows = entries.iter().map(|entry| {
+                let row = entry.row as usize;
+                (vectors.row(row).unwrap_or_default(), integers.row(row).unwrap_or_default())
+            });
+            let part = encode(rows, centroid, (space, code), kernels);
             parts.push(part.map_err(crate::error::inner)?);
         }
         Ok(parts)
@@ -268,8 +280,8 @@ fn fill<T: Element>(
     let mut factors = AlignedVec::with_capacity(unit * code.unit_rows() * code.columns())?;
     let mut norms = AlignedVec::new();
     for part in parts.iter().flatten() {
-        codes.extend_from_slice(&part.encoded.codes)?;
-        factors.extend_from_slice(&part.encoded.factors)?;
+        codes.extend_from_slice(&part.codes)?;
+        factors.extend_from_slice(&part.factors)?;
         norms.extend_from_slice(&part.norms)?;
     }
     drop(parts);
@@ -298,28 +310,23 @@ fn fill<T: Element>(
     Ok(frozen)
 }
 
-/// Codes, factors and norms of one zone.
-fn encode<T: Element>(
-    vectors: Rows<'_, T>,
-    integers: Rows<'_, i8>,
-    entries: &[Entry],
+/// Codes, factors and norms of rows of one zone, given as vectors and as integers.
+pub(crate) fn encode<'a, T: Element>(
+    rows: impl ExactSizeIterator<Item = (&'a [T], &'a [i8])> + Clone,
     centroid: &[i8],
     (space, code): (&Space, &Code),
     kernels: &'static Kernels,
 ) -> Result<Part, Error> {
-    let vector = |at: usize| {
-        let row = entries.get(at).map_or(0, |entry| entry.row as usize);
-        vectors.row(row).unwrap_or_default()
-    };
-    let rows = entries.iter().map(|entry| integers.row(entry.row as usize).unwrap_or_default());
-    let encoded = code.encode(rows, centroid, |at| space.shift(vector(at)), kernels)?;
+    let vectors: Vec<&[T]> = rows.clone().map(|(vector, _)| vector).collect();
+    let vector = |at: usize| vectors.get(at).copied().unwrap_or_default();
+    let encoded = code.encode(rows.map(|(_, row)| row), centroid, |at| space.shift(vector(at)), kernels)?;
     let mut norms = Vec::new();
-    for at in 0..entries.len() {
+    for at in 0..vectors.len() {
         match space.metric {
             Metric::Cosine => norms.push(space.check(vector(at), "vectors")?),
             Metric::InnerProduct => norms.push(space.shift(vector(at))),
             _ => {}
         }
     }
-    Ok(Part { encoded, norms })
+    Ok(Part { codes: encoded.codes, factors: encoded.factors, norms })
 }

@@ -107,6 +107,16 @@ pub enum Error {
     /// `NIGH_SIMD` names no tier of this CPU.
     #[error(transparent)]
     Tier(#[from] simd_kernels::TierError),
+    /// The log or the folder of an index could not be read or written.
+    #[error("could not {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     Container(#[from] layouts::container::ContainerError),

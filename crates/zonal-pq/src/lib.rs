@@ -82,6 +82,7 @@ mod file;
 mod filter;
 mod head;
 mod index;
+mod live;
 mod params;
 mod posting;
 mod progress;
@@ -98,9 +99,13 @@ pub use calibrate::Calibration;
 pub use disk::{DiskBatchSearcher, DiskIndex, DiskSearcher, Reads};
 pub use error::Error;
 pub use file::{Description, describe};
-pub use hnsw::{IdFilter, IdSet, Metric, Progress};
+pub use hnsw::{Found, IdFilter, IdSet, Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
+pub use live::{
+    Checked, Durability, LiveBatchSearcher, LiveParams, LiveReader, LiveReaders, LiveSearcher, LiveSnapshot,
+    LiveZonal, NOT_FOUND, Recovery, Upkeep,
+};
 pub use params::{BuildParams, Refine, ScanCode, SearchParams};
 pub use search::Searcher;
 

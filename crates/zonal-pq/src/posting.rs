@@ -28,6 +28,10 @@ pub(crate) trait Postings<T>: Sync {
     fn zones(&self) -> usize;
     /// Rows in all zones, second places included.
     fn rows(&self) -> usize;
+    /// Whether all codes fit a cache, so that reading a zone for several queries at once saves nothing.
+    fn is_small(&self) -> bool {
+        false
+    }
     /// What a scan of a zone reads.
     fn scanned(&self, zone: u32) -> Scanned<'_>;
     /// The ids of a zone's rows.
@@ -49,6 +53,9 @@ pub(crate) trait Postings<T>: Sync {
     /// The zone that a row lives in, if it is here a second time, else [`NONE`](crate::zones::NONE).
     fn home(&self, zone: u32, row: usize) -> u32;
 }
+
+/// Bytes of codes and factors that a second-level cache holds beside what else a query touches.
+const SMALL: usize = 768 << 10;
 
 /// All postings one after another, zone by zone.
 #[derive(Debug)]
@@ -125,6 +132,10 @@ impl<T: Element> Postings<T> for Frozen<T> {
 
     fn rows(&self) -> usize {
         self.ids.len()
+    }
+
+    fn is_small(&self) -> bool {
+        self.codes.len() + size_of_val(&*self.factors) <= SMALL
     }
 
     #[inline]

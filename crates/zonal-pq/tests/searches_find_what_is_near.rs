@@ -132,7 +132,7 @@ fn more_zones_find_more_and_reach_saves_some() {
 #[test]
 fn batches_give_what_single_searches_give() {
     for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
-        let data: Vec<f32> = elements(&clustered(6000, 40, 1));
+        let data: Vec<f32> = elements(&clustered(50_000, 40, 1));
         let queries: Vec<f32> = elements(&clustered(150, 40, 2));
         for build_params in [
             BuildParams::new().zones(70),

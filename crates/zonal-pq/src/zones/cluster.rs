@@ -15,6 +15,8 @@ use crate::progress::Stages;
 
 /// Most parts that one cut makes.
 const BRANCHES: usize = 64;
+/// Most cuts one within another: parts that are never alike in size have equal rows in them.
+const DEPTH: usize = 12;
 /// Iterations of a cut.
 const CUT_ITERATIONS: usize = 6;
 
@@ -49,7 +51,7 @@ pub(crate) fn cluster(
         sample.extend_from_slice(rows.row(row).unwrap_or_default());
     }
     let sample = Rows::new(&sample, dim)?;
-    let mut centroids = cut(sample, zones, kernels)?;
+    let mut centroids = cut(sample, zones, DEPTH, kernels)?;
     stages.begin("improving zones")?;
     improve(sample, &mut centroids, plan.iterations, kernels)?;
     Ok(centroids)
@@ -81,7 +83,7 @@ fn gcd(a: usize, b: usize) -> usize {
 }
 
 /// `zones` centroids of the rows: cut in parts, and every part again.
-fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Vec<i8>, Error> {
+fn cut(rows: Rows<'_, i8>, zones: usize, depth: usize, kernels: &'static Kernels) -> Result<Vec<i8>, Error> {
     let dim = rows.dim();
     let branches =
         if zones <= BRANCHES { zones } else { BRANCHES.min((zones as f64).sqrt().ceil() as usize) };
@@ -106,6 +108,14 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
         }
     }
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();
+    if depth == 0 || counts.contains(&rows.len()) {
+        // Equal rows cannot be cut: any of them will do.
+        centroids.clear();
+        for place in spread(rows.len(), zones) {
+            centroids.extend_from_slice(rows.row(place).unwrap_or_default());
+        }
+        return Ok(centroids);
+    }
     let shares = shares(&counts, zones);
     let parts = blocks(branches, 1, |part| {
         let (Some(members), Some(&share)) = (members.get(part.start), shares.get(part.start)) else {
@@ -118,7 +128,7 @@ fn cut(rows: Rows<'_, i8>, zones: usize, kernels: &'static Kernels) -> Result<Ve
         for &row in members {
             of.extend_from_slice(rows.row(row).unwrap_or_default());
         }
-        cut(Rows::new(&of, dim)?, share, kernels).map_err(inner)
+        cut(Rows::new(&of, dim)?, share, depth - 1, kernels).map_err(inner)
     })?;
     Ok(parts.concat())
 }
@@ -232,6 +242,17 @@ mod tests {
             assert_eq!(places.len(), count);
             assert!(places.iter().all(|&place| place < len));
         }
+    }
+
+    #[test]
+    fn equal_rows_are_cut_no_further() {
+        let mut data = vec![3i8; 6000 * 2];
+        data[7] = 90;
+        let plan = Plan { zones: 500, sample: 12, iterations: 2 };
+        let rows = Rows::new(&data, 2).unwrap();
+        let kernels = Kernels::active().unwrap();
+        let centroids = cluster(rows, &plan, kernels, &mut Stages::new(&(), 2)).unwrap();
+        assert_eq!(centroids.len(), 500 * 2);
     }
 
     #[test]

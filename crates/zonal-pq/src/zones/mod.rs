@@ -7,6 +7,6 @@ mod assign;
 mod cluster;
 mod second;
 
-pub(crate) use assign::Centroids;
+pub(crate) use assign::{Centroids, norm};
 pub(crate) use cluster::{Plan, cluster};
 pub(crate) use second::{NONE, second_zones};

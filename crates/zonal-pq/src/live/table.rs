@@ -1,0 +1,106 @@
+//! The zones of a version: shared by all versions in which they are the same.
+
+use std::sync::Arc;
+
+use simd_kernels::Element;
+
+use super::zone::{Shape, Zone};
+use crate::Error;
+
+/// Zones whose pointers lie together.
+const CHUNK: usize = 64;
+
+/// Zones by number. A copy shares them all; what is changed afterwards is copied first.
+///
+/// Invariant: all chunks but the last are full, and the last is not empty.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    chunks: Vec<Arc<Vec<Arc<Zone<T>>>>>,
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self { chunks: self.chunks.clone() }
+    }
+}
+
+impl<T: Element> Table<T> {
+    /// No zones.
+    pub(crate) fn new() -> Self {
+        Self { chunks: Vec::new() }
+    }
+
+    /// Zones.
+    pub(crate) fn len(&self) -> usize {
+        let last = self.chunks.last().map_or(0, |chunk| chunk.len());
+        self.chunks.len().saturating_sub(1) * CHUNK + last
+    }
+
+    /// A zone, if there is one of this number.
+    #[inline]
+    pub(crate) fn get(&self, zone: u32) -> Option<&Zone<T>> {
+        let chunk = self.chunks.get(zone as usize / CHUNK)?;
+        chunk.get(zone as usize % CHUNK).map(|zone| &**zone)
+    }
+
+    /// Rows of a zone.
+    pub(crate) fn rows(&self, zone: u32) -> usize {
+        self.get(zone).map_or(0, Zone::len)
+    }
+
+    /// A zone, to be changed: copied first, with room for `more` rows, if another version has it too.
+    pub(crate) fn get_mut(&mut self, zone: u32, shape: Shape, more: usize) -> Result<&mut Zone<T>, Error> {
+        let broken = layouts::Error::Invariant {
+            structure: "zones",
+            index: zone as usize,
+            reason: "there is no such zone",
+        };
+        let chunk = self.chunks.get_mut(zone as usize / CHUNK).ok_or(broken)?;
+        let shared = Arc::make_mut(chunk).get_mut(zone as usize % CHUNK).ok_or(broken)?;
+        if Arc::get_mut(shared).is_none() {
+            *shared = Arc::new(shared.copy(shape, more)?);
+        }
+        Ok(Arc::get_mut(shared).ok_or(broken)?)
+    }
+
+    /// Puts a zone in place of another.
+    pub(crate) fn set(&mut self, zone: u32, to: Zone<T>) {
+        if let Some(chunk) = self.chunks.get_mut(zone as usize / CHUNK)
+            && let Some(place) = Arc::make_mut(chunk).get_mut(zone as usize % CHUNK)
+        {
+            *place = Arc::new(to);
+        }
+    }
+
+    /// Adds a zone at the end.
+    pub(crate) fn push(&mut self, zone: Zone<T>) {
+        match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => Arc::make_mut(chunk).push(Arc::new(zone)),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(Arc::new(zone));
+                self.chunks.push(Arc::new(chunk));
+            }
+        }
+    }
+
+    /// Removes a zone; the last one takes its number.
+    pub(crate) fn swap_remove(&mut self, zone: u32) {
+        let Some(chunk) = self.chunks.last_mut() else { return };
+        let Some(last) = Arc::make_mut(chunk).pop() else { return };
+        if chunk.is_empty() {
+            self.chunks.pop();
+        }
+        if (zone as usize) < self.len()
+            && let Some(chunk) = self.chunks.get_mut(zone as usize / CHUNK)
+            && let Some(place) = Arc::make_mut(chunk).get_mut(zone as usize % CHUNK)
+        {
+            *place = last;
+        }
+    }
+
+    /// All zones in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Zone<T>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).map(|zone| &**zone)
+    }
+}
