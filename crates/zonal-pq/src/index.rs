@@ -76,8 +76,8 @@ impl<T: Element> ZonalPq<T> {
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool: zone by zone, so that each is read once
-    /// for all queries that visit it. `out` holds `k` places a query, filled up with [`NO_NEIGHBOR`](crate::NO_NEIGHBOR). Results are
-    /// those of single searches.
+    /// for all queries that visit it. `out` holds `k` places a query, filled up with
+    /// [`NO_NEIGHBOR`](crate::NO_NEIGHBOR). Results are those of single searches.
     ///
     /// # Errors
     /// As [`search`](Self::search), and [`Error::Parameter`] if `out` does not fit.

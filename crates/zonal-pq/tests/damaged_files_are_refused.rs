@@ -296,7 +296,7 @@ fn sound_files_are_opened() {
 fn every_byte_of_the_front_and_some_of_the_rest_are_noticed() {
     for (name, good, open) in samples() {
         let front = 64 + 64 * Forgery::of(good).sections.len();
-        for at in (0..front).chain((front..good.len()).step_by(131)) {
+        for at in (0..front).chain((front..good.len()).step_by(397)) {
             let mut bytes = good.clone();
             bytes[at] ^= 1 << (at % 8);
             assert!(matches!(open(&bytes), Err(Error::Container(_))), "{name}, byte {at}");
@@ -308,7 +308,7 @@ fn every_byte_of_the_front_and_some_of_the_rest_are_noticed() {
 fn every_truncation_is_noticed() {
     for (name, good, open) in samples() {
         let front = 64 + 64 * Forgery::of(good).sections.len();
-        for len in (0..front).chain((front..good.len()).step_by(97)).chain([good.len() - 1]) {
+        for len in (0..front).chain((front..good.len()).step_by(499)).chain([good.len() - 1]) {
             assert!(matches!(open(&good[..len]), Err(Error::Container(_))), "{name}, {len} bytes");
         }
     }
@@ -554,7 +554,7 @@ fn vectors_are_compared_when_they_are_asked_for() {
 fn forged_contents_are_refused_or_searched() {
     let mut random = Random(77);
     let forgeries: Vec<_> = samples().iter().map(|sample| (Forgery::of(&sample.1), sample)).collect();
-    for round in 0..1500 {
+    for round in 0..800 {
         let (forgery, sample) = &forgeries[round % forgeries.len()];
         let mut forged = forgery.clone();
         for _ in 0..1 + random.below(5) {
