@@ -15,6 +15,7 @@ use bench_harness::peers::{Limits, PeerSettings};
 use bench_harness::protocol::{Clock, Mode};
 use bench_harness::record::{read_records, write_records};
 use bench_harness::run::{Run, Settings};
+use bench_harness::zonal_engine::ZonalSpec;
 use bench_harness::{report, table};
 use clap::{Args, ValueEnum};
 use simd_kernels::{Kernels, Tier};
@@ -63,6 +64,9 @@ pub(crate) struct Arguments {
     /// Build parameters of the graph index, such as `degree=48,quality=max,storage=lines:2`; repeatable.
     #[arg(long = "graph", value_name = "SPEC")]
     graphs: Vec<GraphSpec>,
+    /// Build parameters of the zonal index, such as `zones=1024,second=0.3,code=rabitq:1`; repeatable.
+    #[arg(long = "zonal", value_name = "SPEC")]
+    zonals: Vec<ZonalSpec>,
     /// The metric, where the set does not say it or another one is wanted.
     #[arg(long)]
     metric: Option<String>,
@@ -129,7 +133,7 @@ impl Arguments {
             names => names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
         };
         Ok(Settings {
-            suites: self.suite.parse::<Suite>()?.resolve()?,
+            suites: self.suite.parse::<Suite>()?.resolve(),
             k: self.k,
             threads: self.threads,
             runs: self.runs.unwrap_or(if self.quick { 3 } else { 5 }),
@@ -141,6 +145,7 @@ impl Arguments {
             dtypes: (!dtypes.is_empty()).then_some(dtypes),
             tier,
             graphs: self.graphs.clone(),
+            zonals: self.zonals.clone(),
             quick: self.quick,
             clock: match self.clock {
                 ClockArgument::Wall => Clock::Wall,
@@ -218,7 +223,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
     print(table::header(&run).trim_end());
     let is_index = |record: &bench_harness::record::Record| {
-        matches!(record.suite.as_str(), "exact" | "hnsw") && record.case.is_none()
+        matches!(record.suite.as_str(), "exact" | "hnsw" | "zonal-pq") && record.case.is_none()
     };
     if run.records.iter().any(is_index) {
         print(&format!("\n{}", table::indexes(&run)));
@@ -290,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_words() {
         for (arguments, words) in [
-            ("--suite zonal-pq", "not built yet"),
+            ("--suite zonal-pq --zonal zones=many", "zones=many"),
             ("--suite hnsw --graph degree=many", "degree=many"),
             ("--suite covertree --case nonsense", "gp-gold"),
             ("--suite hnsw --case nonsense --dataset synth:uniform?n=9&d=2&q=1 --k 1", "churn"),

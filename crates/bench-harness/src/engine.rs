@@ -37,6 +37,9 @@ pub enum EngineError {
     /// The vectors do not fit the engine's element type.
     #[error(transparent)]
     Vectors(#[from] VectorsError),
+    /// The zonal index refused.
+    #[error("zonal-pq: {0}")]
+    Zonal(String),
     /// The graph index refused.
     #[error("hnsw: {0}")]
     Graph(String),
@@ -170,19 +173,12 @@ pub enum SuiteError {
         /// What was given.
         name: String,
     },
-    /// A suite whose index is not written yet.
-    #[error(
-        "suite {name} is not built yet: the crate {name} has no index so far; kernels, exact, covertree and hnsw can run"
-    )]
-    NotBuilt {
-        /// The suite.
-        name: &'static str,
-    },
 }
 
 impl Suite {
-    /// The suites that can run, which is what [`Suite::All`] stands for.
-    pub const BUILT: [Suite; 4] = [Suite::Kernels, Suite::Exact, Suite::Covertree, Suite::Hnsw];
+    /// What [`Suite::All`] stands for.
+    pub const BUILT: [Suite; 5] =
+        [Suite::Kernels, Suite::Exact, Suite::Covertree, Suite::Hnsw, Suite::ZonalPq];
 
     /// The name used in records and on the command line.
     pub const fn name(self) -> &'static str {
@@ -197,20 +193,16 @@ impl Suite {
     }
 
     /// The suites to run for this name.
-    ///
-    /// # Errors
-    /// [`SuiteError::NotBuilt`] if its index does not exist yet.
-    pub fn resolve(self) -> Result<Vec<Suite>, SuiteError> {
+    pub fn resolve(self) -> Vec<Suite> {
         match self {
-            Suite::All => Ok(Self::BUILT.to_vec()),
-            Suite::Kernels | Suite::Exact | Suite::Covertree | Suite::Hnsw => Ok(vec![self]),
-            Suite::ZonalPq => Err(SuiteError::NotBuilt { name: self.name() }),
+            Suite::All => Self::BUILT.to_vec(),
+            one => vec![one],
         }
     }
 
     /// Whether the suite searches the data sets of `--dataset`; the others bring their own.
     pub const fn takes_datasets(self) -> bool {
-        matches!(self, Suite::Exact | Suite::Hnsw)
+        matches!(self, Suite::Exact | Suite::Hnsw | Suite::ZonalPq)
     }
 }
 
@@ -237,10 +229,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suite_that_is_not_built_says_so() {
-        let message = "zonal-pq".parse::<Suite>().unwrap().resolve().unwrap_err().to_string();
-        assert!(message.contains("zonal-pq") && message.contains("not built yet"), "{message}");
-        assert_eq!("all".parse::<Suite>().unwrap().resolve(), Ok(Suite::BUILT.to_vec()));
+    fn suites_are_read_by_name() {
+        assert_eq!("all".parse::<Suite>().unwrap().resolve(), Suite::BUILT);
+        for suite in Suite::BUILT {
+            assert_eq!(suite.name().parse::<Suite>().unwrap().resolve(), [suite]);
+        }
         assert!("hnws".parse::<Suite>().unwrap_err().to_string().contains("zonal-pq"));
     }
 }

@@ -151,6 +151,7 @@ fn refused(error: ::hnsw::Error) -> EngineError {
 
 /// An element type that graphs are searched in, and how its queries are held.
 pub(crate) trait Searched: Element {
+    /// The vectors, if they are of this type.
     fn queries(vectors: &Vectors) -> Option<&Matrix<Self>>;
 }
 

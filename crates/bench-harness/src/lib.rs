@@ -29,6 +29,7 @@ pub mod recall;
 pub mod truth;
 pub mod vectors;
 pub mod write;
+pub mod zonal_engine;
 
 // measuring
 pub mod bar;

@@ -19,6 +19,7 @@ use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measur
 use crate::recall::{Recall, RecallError, recall};
 use crate::record::Record;
 use crate::vectors::Converted;
+use crate::zonal_engine::{ZonalEngine, ZonalSpec};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Settings {
     pub tier: Tier,
     /// Build parameters of the graph index, each an index of its own; none is the default alone.
     pub graphs: Vec<GraphSpec>,
+    /// Those of the zonal index, likewise.
+    pub zonals: Vec<ZonalSpec>,
     /// Fewer dimensions and rounds of kernels, small workloads of the covertree suite.
     pub quick: bool,
     /// Workloads of the covertree suite: those whose names contain one of these, or all; cases of the hnsw suite.
@@ -473,7 +476,18 @@ fn engines_of(
                 .map(|(dtype, spec)| Box::new(GraphEngine::new(dtype, spec)) as Box<dyn Engine>)
                 .collect()
         }
-        // `Suite::resolve` lets only suites through that exist.
+        Suite::ZonalPq => {
+            let dtypes = settings.dtypes.clone().unwrap_or_else(|| vec![graph_dtype(settings, dataset)]);
+            let specs =
+                if settings.zonals.is_empty() { vec![ZonalSpec::default()] } else { settings.zonals.clone() };
+            dtypes
+                .into_iter()
+                .filter(|&dtype| dtype != Dtype::F64)
+                .flat_map(|dtype| specs.iter().map(move |spec| (dtype, spec.clone())))
+                .map(|(dtype, spec)| Box::new(ZonalEngine::new(dtype, spec)) as Box<dyn Engine>)
+                .collect()
+        }
+        // The others do not search data sets.
         _ => Vec::new(),
     }
 }

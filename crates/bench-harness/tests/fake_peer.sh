@@ -52,6 +52,10 @@ while read -r line; do
         [ "$kind" = liar ] && printf '\377\377\377\177\377\377\377\177\377\377\377\177\377\377\377\177' >"$ids"
         ;;
     esac
+    if [ "$kind" = filters ] && [ "${line#*'"filter":"50---at-random"'}" = "$line" ]; then
+        printf '{"said":"refused","reason":"another filter"}\n'
+        continue
+    fi
     latencies='[]'
     case "$line" in *'"calls"'*) latencies='[40,10,30,20]' ;; esac
     printf '{"said":"answer","queries":4,"seconds":%s,"cpu_seconds":0.001,"latencies_us":%s}\n' $seconds $latencies

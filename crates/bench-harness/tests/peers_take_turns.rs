@@ -41,6 +41,7 @@ fn settings(work: &Path, kinds: &[&str]) -> Settings {
     let commands = kinds.iter().map(command).collect();
     Settings {
         graphs: Vec::new(),
+        zonals: Vec::new(),
         cases: Vec::new(),
         suites: vec![Suite::Exact],
         k: 1,

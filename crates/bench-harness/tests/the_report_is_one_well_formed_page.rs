@@ -14,6 +14,7 @@ use simd_kernels::Kernels;
 fn settings(suites: &[Suite]) -> Settings {
     Settings {
         graphs: Vec::new(),
+        zonals: Vec::new(),
         suites: suites.to_vec(),
         k: 5,
         threads: 1,

@@ -63,13 +63,18 @@ impl Scan {
         found: &mut Vec<(i32, u32)>,
     ) -> Result<(), Error> {
         let norm: i32 = query.iter().map(|&x| i32::from(x) * i32::from(x)).sum();
+        // Whole groups of four, as the panels have them: a rest would be put together anew for every tile.
+        let dim = self.dim.next_multiple_of(4);
+        scratch.query.clear();
+        scratch.query.extend_from_slice(query);
+        scratch.query.resize(dim, 0);
         scratch.distances.resize(self.norms.len(), 0);
         scratch.ids.resize(count.max(scratch.ids.len()), 0);
         scratch.least.resize(count.max(scratch.least.len()), 0);
         kernels.panels::<i8>().l2_squared(
-            Rows::new(query, self.dim)?,
+            Rows::new(&scratch.query, dim)?,
             &[norm],
-            Panels::new(&self.panels, self.dim)?,
+            Panels::new(&self.panels, dim)?,
             &self.norms,
             &mut scratch.distances,
         )?;
@@ -85,6 +90,7 @@ impl Scan {
 /// Memory of one scan at a time.
 #[derive(Debug, Default)]
 pub(crate) struct ScanScratch {
+    query: Vec<i8>,
     distances: Vec<i32>,
     ids: Vec<u32>,
     least: Vec<i32>,

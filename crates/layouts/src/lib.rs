@@ -9,6 +9,7 @@
 //! | vectors, one query at a time | [`Matrix`] | a row: one multiplication; padding only if wanted |
 //! | vectors, many queries or short rows | [`Interleaved`] | packing at memory speed; last panel padded |
 //! | codes of 2, 4 or 8 bits, scanned in blocks | [`InterleavedCodes`] | a byte at a time; last panel padded |
+//! | codes of 4, 6 or 8 bits that look up tables | [`BlockedCodes`] | a byte at a time; last block padded |
 //! | a tree searched child block by child block | [`ChildrenArena`] | 8 bytes a node; `children` O(1), `parent` O(log n) |
 //! | a graph of bounded degree | [`Adjacency`] | 4 bytes a slot, used or not; a row is a line or a few |
 //! | the user's own ids | [`IdMap`] | out: one read; in: one hash look-up |
@@ -46,6 +47,7 @@
 mod adjacency;
 mod aligned;
 mod arena;
+mod blocked_codes;
 mod blocks;
 mod children;
 pub mod container;
@@ -67,6 +69,7 @@ mod visited;
 pub use adjacency::{Adjacency, Pushed};
 pub use aligned::AlignedVec;
 pub use arena::{Arena, ArenaView};
+pub use blocked_codes::BlockedCodes;
 pub use blocks::Blocks;
 pub use children::{ChildrenArena, Span};
 pub use container::Storage;
@@ -90,6 +93,7 @@ const _: () = {
     shareable::<Matrix<f32, Storage<f32>>>();
     shareable::<Interleaved<u8, 16, 4>>();
     shareable::<InterleavedCodes<4>>();
+    shareable::<BlockedCodes<6>>();
     shareable::<ChildrenArena<Storage<Span>>>();
     shareable::<Adjacency<Storage<u32>>>();
     shareable::<IdMap>();
@@ -108,6 +112,7 @@ const _: () = {
     shareable::<published::Pinned<'_, Blocks<u32>>>();
     shareable::<Error>();
     shareable::<container::Container>();
+    shareable::<container::FileReader>();
     shareable::<container::ContainerError>();
     shareable::<container::Section<u64>>();
     shareable::<container::Writer<'_>>();

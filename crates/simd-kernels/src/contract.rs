@@ -263,47 +263,47 @@ const CODES_U4: &[Body] = &[
 ];
 
 const CODE_PANELS_SMALL: &[Body] = &[
-    baseline(2.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
-    body(Tier::Avx2, 10.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
-    body(Tier::Avx512, 10.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
-    body(Tier::Avx512Icl, 10.0, &[need(&["vpdpbusd"], 512)]),
+    baseline(18.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 100.0, &[need(&["vpmaddubsw"], 256), need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 180.0, &[need(&["vpmaddubsw"], 512), need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 280.0, &[need(&["vpdpbusd"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128)]),
 ];
 
 const CODE_PANELS_U8: &[Body] = &[
-    baseline(2.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
-    body(Tier::Avx2, 10.0, &[need(&["vpmaddwd"], 256)]),
-    body(Tier::Avx512, 10.0, &[need(&["vpmaddwd"], 512)]),
-    body(Tier::Avx512Icl, 10.0, &[need(&["vpdpbusd"], 512)]),
+    baseline(18.0, &[need(&["pmaddwd", "smlal", "smull"], 128)]),
+    body(Tier::Avx2, 60.0, &[need(&["vpmaddwd"], 256)]),
+    body(Tier::Avx512, 110.0, &[need(&["vpmaddwd"], 512)]),
+    body(Tier::Avx512Icl, 240.0, &[need(&["vpdpbusd"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["smlal", "smull"], 128)]),
     body(Tier::NeonDot, 1.5, &[need(&["sdot"], 128)]),
     body(Tier::NeonI8mm, 1.5, &[need(&["usdot"], 128)]),
 ];
 
 /// The sums are vectors where look-ups are not.
-const LOOKUP_FLOOR: Body = baseline(1.0, &[need(&["paddw", "paddb", "uaddw", "add"], 128)]);
+const LOOKUP_FLOOR: Body = baseline(2.0, &[need(&["paddw", "paddb", "uaddw", "add"], 128)]);
 
 const LOOKUP_U4: &[Body] = &[
     LOOKUP_FLOOR,
-    body(Tier::Avx2, 5.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
-    body(Tier::Avx512, 5.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx2, 75.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
+    body(Tier::Avx512, 130.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["tbl"], 128), need(&["uaddw"], 128)]),
 ];
 
 const LOOKUP_U6: &[Body] = &[
     LOOKUP_FLOOR,
-    body(Tier::Avx2, 5.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
-    body(Tier::Avx512, 5.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
-    body(Tier::Avx512Icl, 5.0, &[need(&["vpermb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx2, 25.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
+    body(Tier::Avx512, 50.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx512Icl, 140.0, &[need(&["vpermb"], 512), need(&["vpaddw"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["tbl"], 128), need(&["uaddw"], 128)]),
 ];
 
 const LOOKUP_U8: &[Body] = &[
     LOOKUP_FLOOR,
-    body(Tier::Avx2, 1.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
-    body(Tier::Avx512, 1.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
-    body(Tier::Avx512Icl, 5.0, &[need(&["vpermi2b", "vpermt2b"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx2, 6.0, &[need(&["vpshufb"], 256), need(&["vpaddw"], 256)]),
+    body(Tier::Avx512, 11.0, &[need(&["vpshufb"], 512), need(&["vpaddw"], 512)]),
+    body(Tier::Avx512Icl, 55.0, &[need(&["vpermi2b", "vpermt2b"], 512), need(&["vpaddw"], 512)]),
     body(Tier::Neon, 1.5, &[need(&["tbl"], 128), need(&["tbx"], 128), need(&["uaddw"], 128)]),
 ];
 

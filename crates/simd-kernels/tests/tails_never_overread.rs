@@ -163,7 +163,7 @@ fn code_panels<const BITS: usize>(forms: &CodePanelForms<BITS>) {
 /// Scans by table of a few blocks, flush with a forbidden page on either side.
 fn lookups<const BITS: usize>(forms: &LookupForms<BITS>) {
     let (mut tables, mut data, mut results) =
-        (Guarded::new(7 * 12 << BITS), Guarded::new(3 * 8 * BITS * 12), Guarded::new(7 * 3 * 128));
+        (Guarded::new((7 * 12) << BITS), Guarded::new(3 * 8 * BITS * 12), Guarded::new(7 * 3 * 128));
     for groups in [4, 8, 12] {
         for (queries, blocks) in [(1, 1), (1, 3), (2, 2), (4, 1), (7, 3)] {
             for at_end in [true, false] {

@@ -10,12 +10,13 @@ use simd_kernels::{Element, Rows};
 
 use crate::Error;
 use crate::candidates::Candidates;
+use crate::code::CodeQuery;
 use crate::error::inner;
 use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::refine::Asked;
 use crate::route::Probe;
-use crate::search::{FIRST, Parts, Searcher, Wanted, within_reach};
+use crate::search::{FIRST, Parts, Searcher, Wanted, knn, within_budget, within_reach};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
 pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
@@ -44,10 +45,8 @@ struct Work {
     searcher: Searcher,
     queries: Vec<Ready>,
     integers: Vec<i8>,
-    weights: Vec<i8>,
     /// Visits sorted by zone: (query, place among the query's probes).
     visits: Vec<Visit>,
-    gathered: Vec<i8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,22 +60,14 @@ struct Visit {
 #[derive(Debug, Default)]
 struct Ready {
     inverse_norm: f32,
-    slope: f32,
-    bias: f32,
+    code: CodeQuery,
     probes: Vec<Probe>,
     candidates: Candidates,
 }
 
 impl Work {
     fn new() -> Result<Self, Error> {
-        Ok(Self {
-            searcher: Searcher::new()?,
-            queries: Vec::new(),
-            integers: Vec::new(),
-            weights: Vec::new(),
-            visits: Vec::new(),
-            gathered: Vec::new(),
-        })
+        Ok(Self { searcher: Searcher::new()?, queries: Vec::new(), integers: Vec::new(), visits: Vec::new() })
     }
 }
 
@@ -121,6 +112,13 @@ pub(crate) fn batch<T: Element, P: Postings<T>>(
     Ok(())
 }
 
+/// Copies results and pads them.
+fn write(found: &[Neighbor], out: &mut [Neighbor]) {
+    let (head, tail) = out.split_at_mut(found.len().min(out.len()));
+    head.copy_from_slice(found.get(..head.len()).unwrap_or_default());
+    tail.fill(NO_NEIGHBOR);
+}
+
 /// The nearest neighbours of a block of queries.
 fn block<T: Element, P: Postings<T>>(
     parts: &Parts<'_, P>,
@@ -130,25 +128,33 @@ fn block<T: Element, P: Postings<T>>(
     places: usize,
     out: &mut [Neighbor],
 ) -> Result<(), Error> {
-    let (dim, weights) = (parts.space.dim(), parts.code.weights());
+    if parts.postings.is_small() {
+        for (query, out) in queries.iter().zip(out.chunks_exact_mut(places)) {
+            write(knn(parts, &mut work.searcher, query, params)?, out);
+        }
+        return Ok(());
+    }
+    let dim = parts.space.dim();
     if work.queries.len() < queries.len() {
         work.queries.resize_with(queries.len(), Ready::default);
     }
     work.integers.clear();
-    work.weights.clear();
     let searcher = &mut work.searcher;
     for (query, ready) in queries.iter().zip(&mut work.queries) {
         let asked = &mut searcher.asked;
         asked.prepare(query, "queries", parts.space, parts.code, parts.kernels)?;
         work.integers.extend_from_slice(&asked.integers);
-        work.weights.extend_from_slice(asked.code.weights());
         ready.inverse_norm = asked.inverse_norm;
-        (ready.slope, ready.bias) = (asked.code.slope(), asked.code.bias());
+        // Handed over by exchange: what the scratch gets back is made anew by the next query.
+        std::mem::swap(&mut ready.code, &mut asked.code);
         ready.candidates.start(params.rerank, f32::INFINITY);
     }
     let ready = work.queries.iter_mut().map(|ready| &mut ready.probes);
     let integers = Rows::new(&work.integers, dim)?;
     parts.router.nearest_of_many(integers, params.nprobe, parts.kernels, &mut searcher.route, ready)?;
+    for ready in work.queries.iter_mut().take(queries.len()) {
+        within_budget(&mut ready.probes, parts.postings, params.budget);
+    }
     for pass in [0..FIRST, FIRST..usize::MAX] {
         work.visits.clear();
         for (query, ready) in work.queries.iter_mut().take(queries.len()).enumerate() {
@@ -168,26 +174,23 @@ fn block<T: Element, P: Postings<T>>(
         for visits in work.visits.chunk_by(|a, b| a.zone == b.zone) {
             let Some(&Visit { zone, .. }) = visits.first() else { continue };
             let posting = parts.postings.scanned(zone);
-            let rows = posting.factors.len();
+            let places = posting.places;
             for visits in visits.chunks(TOGETHER) {
-                work.gathered.clear();
-                for visit in visits {
-                    let at = visit.query as usize * weights;
-                    work.gathered.extend_from_slice(work.weights.get(at..at + weights).unwrap_or_default());
-                }
                 let estimates = &mut searcher.estimates;
-                if estimates.sums.len() < visits.len() * rows {
-                    estimates.sums.resize(visits.len() * rows, 0);
+                if estimates.sums.len() < visits.len() * places {
+                    estimates.sums.resize(visits.len() * places, 0);
                 }
-                let Some(sums) = estimates.sums.get_mut(..visits.len() * rows) else { continue };
-                parts.code.sums(&work.gathered, posting.codes, parts.kernels, sums)?;
+                let Some(sums) = estimates.sums.get_mut(..visits.len() * places) else { continue };
+                let asked = visits.iter().filter_map(|visit| work.queries.get(visit.query as usize));
+                let asked = asked.map(|ready| &ready.code);
+                parts.code.sums(asked, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
                 for (at, visit) in visits.iter().enumerate() {
                     let Some(ready) = work.queries.get_mut(visit.query as usize) else { continue };
                     let Some(probe) = ready.probes.get(visit.probe as usize) else { continue };
-                    let base = probe.distance + ready.bias;
-                    let (sums, limit) = (at * rows..(at + 1) * rows, ready.candidates.limit());
-                    let found =
-                        estimates.select(sums, posting.factors, base, ready.slope, limit, parts.kernels)?;
+                    let (range, limit) = (at * places..(at + 1) * places, ready.candidates.limit());
+                    let found = estimates.select(range, limit, parts.kernels, |sums, out| {
+                        parts.code.estimates(&ready.code, probe.distance, sums, posting.factors, out);
+                    })?;
                     ready.candidates.extend(visit.probe as usize, found);
                 }
                 searcher.scanned += (posting.len * visits.len()) as u64;
@@ -210,10 +213,7 @@ fn block<T: Element, P: Postings<T>>(
             &Wanted::nearest(params),
             parts.kernels,
         )?;
-        let found = searcher.refiner.results.sorted();
-        let (head, tail) = out.split_at_mut(found.len().min(out.len()));
-        head.copy_from_slice(found.get(..head.len()).unwrap_or_default());
-        tail.fill(NO_NEIGHBOR);
+        write(searcher.refiner.results.sorted(), out);
     }
     Ok(())
 }

@@ -3,16 +3,17 @@
 use hnsw::pieces::{blocks, check_row, chunks};
 use hnsw::{Metric, Progress};
 use layouts::{AlignedVec, Storage};
-use simd_kernels::{Element, Kernels, PANEL_ROWS, Rows};
+use simd_kernels::{Element, Kernels, Rows};
 
 use crate::candidates::MOST_ROWS;
 use crate::code::Code;
 use crate::error::Error;
-use crate::head::{HeadCode, HeadScratch, pack};
+use crate::head::HeadCode;
 use crate::index::ZonalPq;
-use crate::params::{BuildParams, Refine};
+use crate::params::{BuildParams, Refine, ScanCode};
 use crate::posting::{Frozen, nothing};
 use crate::progress::Stages;
+use crate::quantiser::{Lvq, ProductParams, ProductQuantiser, Rabitq, RabitqParams};
 use crate::route::Router;
 use crate::space::Space;
 use crate::zones::{Centroids, NONE, Plan, cluster, second_zones};
@@ -93,15 +94,20 @@ pub(crate) fn build<T: Element>(
     stages.begin("encoding")?;
     let bytes = keeps_bytes::<T>(params, &space);
     let postings = fill(vectors, integers, &entries, centroids, (&space, &code), bytes, kernels)?;
-    let mut shifts = AlignedVec::new();
-    if metric == Metric::InnerProduct {
-        for centroid in centroids.iter() {
-            shifts.push(space.shift_of(centroid))?;
-        }
-    }
-    let router = Router::new(centroids, shifts, params.graph_from)?;
+    let router = Router::new(centroids, space.shifts(centroids)?, params.graph_from)?;
     let places = postings.places(vectors.len());
-    Ok(ZonalPq { kernels, space, router, code, postings, rows: vectors.len(), calibration: None, places })
+    Ok(ZonalPq {
+        kernels,
+        space,
+        router,
+        code,
+        postings,
+        rows: vectors.len(),
+        calibration: None,
+        places,
+        params: params.clone(),
+        file: None,
+    })
 }
 
 /// Whether an index keeps integer rows beside its vectors.
@@ -113,8 +119,9 @@ pub(crate) fn keeps_bytes<T: Element>(params: &BuildParams, space: &Space) -> bo
     bytes && !space.is_lossless::<T>()
 }
 
-/// Entries sorted by zone and row, zones without rows left out, and zones with too many cut in several that have
-/// the same centroid.
+/// Entries sorted by zone, zones without rows left out, and zones with too many cut in several that have the same
+/// centroid. In a zone those come first that live there, the nearest to the centroid before others, so that where
+/// only a part of it is read it is the best part.
 fn settle(first: &[(u32, i32)], second: &[u32], centroids: &[i8], dim: usize) -> (Vec<Entry>, Vec<i8>) {
     let mut entries: Vec<Entry> = first
         .iter()
@@ -126,29 +133,32 @@ fn settle(first: &[(u32, i32)], second: &[u32], centroids: &[i8], dim: usize) ->
             entries.push(Entry { zone, row: row as u32, home });
         }
     }
-    entries.sort_unstable_by_key(|entry| (entry.zone, entry.row));
-    // Where each zone went: homes are renamed afterwards.
-    let zones = centroids.len() / dim.max(1);
-    let mut renamed = vec![NONE; zones];
+    entries.sort_unstable_by_key(|entry| {
+        let distance = first.get(entry.row as usize).map_or(0, |&(_, distance)| distance);
+        let visiting = entry.home != NONE;
+        (entry.zone, visiting, if visiting { 0 } else { distance }, entry.row)
+    });
+    // Where each row went: homes are renamed afterwards.
+    let mut renamed = vec![NONE; if second.is_empty() { 0 } else { first.len() }];
     let mut kept = Vec::new();
     let (mut zone, mut next, mut size) = (NONE, 0u32, 0usize);
     for entry in &mut entries {
         if entry.zone != zone || size == CAP {
             let old = entry.zone as usize;
-            if entry.zone != zone
-                && let Some(renamed) = renamed.get_mut(old)
-            {
-                *renamed = next;
-            }
             kept.extend_from_slice(centroids.get(old * dim..(old + 1) * dim).unwrap_or_default());
             (zone, size, next) = (entry.zone, 0, next + 1);
         }
         size += 1;
         entry.zone = next - 1;
+        if entry.home == NONE
+            && let Some(renamed) = renamed.get_mut(entry.row as usize)
+        {
+            *renamed = entry.zone;
+        }
     }
     for entry in &mut entries {
         if entry.home != NONE {
-            entry.home = renamed.get(entry.home as usize).copied().unwrap_or(NONE);
+            entry.home = renamed.get(entry.row as usize).copied().unwrap_or(NONE);
         }
     }
     (entries, kept)
@@ -183,20 +193,28 @@ pub(crate) fn learn(
         // Nothing to learn from: codes of no spread.
         residuals.resize(dim, 0);
     }
-    let dims = if params.code_dims == 0 {
-        // Half of the dimensions, and not more than two lines of code.
-        (dim / 2).clamp(32.min(dim), 256)
-    } else {
-        params.code_dims.min(dim)
-    };
-    Ok(Code::Head(HeadCode::train(Rows::new(&residuals, dim)?, &mean, dims.next_multiple_of(8), kernels)?))
+    let floats = || residuals.iter().map(|&x| f32::from(x)).collect::<Vec<_>>();
+    Ok(match params.code {
+        ScanCode::Auto | ScanCode::Components { .. } => {
+            let dims = if let ScanCode::Components { dims } = params.code { dims } else { 0 };
+            Code::Head(HeadCode::train(Rows::new(&residuals, dim)?, &mean, dims, kernels)?)
+        }
+        ScanCode::Rabitq { bits } => {
+            Code::Rabitq(Rabitq::new(dim, &RabitqParams { bits, ..RabitqParams::default() })?)
+        }
+        ScanCode::Lvq { bits } => Code::Lvq(Lvq::new(dim, bits)?),
+        ScanCode::Product { subspaces, bits } => {
+            let params = ProductParams { subspaces, bits, ..ProductParams::default() };
+            Code::Product(ProductQuantiser::train(kernels, &floats(), dim, &params)?)
+        }
+    })
 }
 
 /// What a zone adds to the postings.
 pub(crate) struct Part {
-    /// In whole panels.
+    /// In whole units.
     pub(crate) codes: AlignedVec<u8>,
-    /// As many, infinite in the places of padding.
+    /// Columns of factors, unit by unit.
     pub(crate) factors: Vec<f32>,
     /// One a row, where the metric wants them.
     pub(crate) norms: Vec<f32>,
@@ -213,21 +231,23 @@ fn fill<T: Element>(
     kernels: &'static Kernels,
 ) -> Result<Frozen<T>, Error> {
     let zones = centroids.len();
-    let (mut starts, mut panels) =
+    let (mut starts, mut units) =
         (AlignedVec::with_capacity(zones + 1)?, AlignedVec::with_capacity(zones + 1)?);
-    let (mut at, mut panel) = (0usize, 0usize);
+    let (mut at, mut unit) = (0usize, 0usize);
     for zone in 0..=zones {
         starts.push(at as u32)?;
-        panels.push(panel as u32)?;
+        units.push(unit as u32)?;
         let rest = entries.get(at..).unwrap_or_default();
         let rows = rest.partition_point(|entry| entry.zone as usize <= zone);
         at += rows;
-        panel += rows.div_ceil(PANEL_ROWS);
+        unit += rows.div_ceil(code.unit_rows());
     }
     let mut frozen = Frozen {
         starts: Storage::from(starts),
-        panels: Storage::from(panels),
-        panel_bytes: code.panel_bytes(),
+        units: Storage::from(units),
+        unit_rows: code.unit_rows(),
+        unit_bytes: code.unit_bytes(),
+        columns: code.columns(),
         codes: nothing(),
         factors: nothing(),
         ids: nothing(),
@@ -256,8 +276,8 @@ fn fill<T: Element>(
         }
         Ok(parts)
     })?;
-    let mut codes = AlignedVec::with_capacity(panel * code.panel_bytes())?;
-    let mut factors = AlignedVec::with_capacity(panel * PANEL_ROWS)?;
+    let mut codes = AlignedVec::with_capacity(unit * code.unit_bytes())?;
+    let mut factors = AlignedVec::with_capacity(unit * code.unit_rows() * code.columns())?;
     let mut norms = AlignedVec::new();
     for part in parts.iter().flatten() {
         codes.extend_from_slice(&part.codes)?;
@@ -292,29 +312,21 @@ fn fill<T: Element>(
 
 /// Codes, factors and norms of rows of one zone, given as vectors and as integers.
 pub(crate) fn encode<'a, T: Element>(
-    rows: impl ExactSizeIterator<Item = (&'a [T], &'a [i8])>,
+    rows: impl ExactSizeIterator<Item = (&'a [T], &'a [i8])> + Clone,
     centroid: &[i8],
     (space, code): (&Space, &Code),
     kernels: &'static Kernels,
 ) -> Result<Part, Error> {
-    let Code::Head(head) = code;
-    let mut scratch = HeadScratch::default();
-    let mut flat = Vec::new();
-    let mut codes = vec![0u8; rows.len() * head.dims];
-    let padded = rows.len().next_multiple_of(PANEL_ROWS);
-    let mut part = Part { codes: AlignedVec::new(), factors: Vec::with_capacity(padded), norms: Vec::new() };
-    head.centre(centroid, kernels, &mut scratch)?;
-    for ((vector, row), code) in rows.zip(codes.chunks_exact_mut(head.dims)) {
-        let length: i32 = row.iter().zip(centroid).map(|(&x, &c)| (i32::from(x) - i32::from(c)).pow(2)).sum();
-        let cross = head.encode(row, kernels, &mut scratch, &mut flat, code)?;
-        part.factors.push(length as f32 + cross - space.shift(vector));
+    let vectors: Vec<&[T]> = rows.clone().map(|(vector, _)| vector).collect();
+    let vector = |at: usize| vectors.get(at).copied().unwrap_or_default();
+    let encoded = code.encode(rows.map(|(_, row)| row), centroid, |at| space.shift(vector(at)), kernels)?;
+    let mut norms = Vec::new();
+    for at in 0..vectors.len() {
         match space.metric {
-            Metric::Cosine => part.norms.push(space.check(vector, "vectors")?),
-            Metric::InnerProduct => part.norms.push(space.shift(vector)),
+            Metric::Cosine => norms.push(space.check(vector(at), "vectors")?),
+            Metric::InnerProduct => norms.push(space.shift(vector(at))),
             _ => {}
         }
     }
-    part.factors.resize(padded, f32::INFINITY);
-    pack(&codes, head.dims, &mut part.codes)?;
-    Ok(part)
+    Ok(Part { codes: encoded.codes, factors: encoded.factors, norms })
 }

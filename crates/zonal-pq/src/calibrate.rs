@@ -44,7 +44,7 @@ impl Calibration {
     /// # Errors
     /// [`Error::Damaged`] if it is no such table.
     pub fn from_slice(table: &[f32]) -> Result<Self, Error> {
-        let whole = |x: f32| x >= 1.0 && x <= 1e9 && x.fract() == 0.0;
+        let whole = |x: f32| (1.0..=1e9).contains(&x) && x.fract() == 0.0;
         let rows = table.as_chunks::<WIDTH>();
         let sound = rows.1.is_empty()
             && rows.0.iter().all(|&[k, nprobe, reach, recall, scanned]| {

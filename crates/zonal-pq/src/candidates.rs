@@ -119,27 +119,24 @@ pub(crate) struct Estimates {
 }
 
 impl Estimates {
-    /// `base + factor − slope · sum` of every row, and of these what is not above `limit`: rows and estimates.
+    /// Has `estimate` fill in the estimates of the rows that `sums` names from these, and gives what is not above
+    /// `limit`: rows and estimates.
     #[inline]
     pub(crate) fn select(
         &mut self,
         sums: std::ops::Range<usize>,
-        factors: &[f32],
-        base: f32,
-        slope: f32,
         limit: f32,
         kernels: &'static Kernels,
+        estimate: impl FnOnce(&[i32], &mut [f32]),
     ) -> Result<impl Iterator<Item = (u32, f32)> + '_, Error> {
         let sums = self.sums.get(sums).unwrap_or_default();
-        if self.ids.len() < factors.len() {
-            self.values.resize(factors.len(), 0.0);
-            self.ids.resize(factors.len(), 0);
-            self.kept.resize(factors.len(), 0.0);
+        if self.ids.len() < sums.len() {
+            self.values.resize(sums.len(), 0.0);
+            self.ids.resize(sums.len(), 0);
+            self.kept.resize(sums.len(), 0.0);
         }
-        let values = self.values.get_mut(..factors.len()).unwrap_or_default();
-        for ((value, &sum), &factor) in values.iter_mut().zip(sums).zip(factors) {
-            *value = (base + factor) - slope * sum as f32;
-        }
+        let values = self.values.get_mut(..sums.len()).unwrap_or_default();
+        estimate(sums, values);
         let count = kernels.select_below(values, limit.next_up(), 0, &mut self.ids, &mut self.kept)?;
         Ok(self.ids.iter().copied().zip(self.kept.iter().copied()).take(count))
     }

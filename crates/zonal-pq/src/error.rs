@@ -95,6 +95,9 @@ pub enum Error {
     /// The graph over the centroids could not be built or searched.
     #[error("the graph of centroids: {0}")]
     Graph(hnsw::Error),
+    /// A quantiser refused what it was to learn or to code.
+    #[error(transparent)]
+    Quantiser(#[from] crate::quantiser::Error),
     /// No memory, or a structure that does not hold.
     #[error(transparent)]
     Layout(#[from] layouts::Error),

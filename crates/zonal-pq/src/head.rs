@@ -20,6 +20,15 @@ const RANGE: f64 = 2.7;
 /// The code of a residual of 0.
 const MIDDLE: f32 = 7.5;
 
+/// Directions are added until they hold this share of the variance, but not more than so many, nor fewer than so many.
+const ENOUGH: f64 = 0.86;
+const MOST: usize = 256;
+const LEAST: usize = 32;
+/// Where the most directions hold a smaller share than this, none is much better than another: all dimensions are
+/// coded as they are, up to so many.
+const TOO_FLAT: f64 = 0.7;
+const MOST_FLAT: usize = 1024;
+
 /// How residuals become codes.
 #[derive(Debug)]
 pub(crate) struct HeadCode {
@@ -32,8 +41,6 @@ pub(crate) struct HeadCode {
     pub(crate) inverse_lengths: Vec<f32>,
     /// Steps of the codes in the unit of integer rows.
     pub(crate) steps: Vec<f32>,
-    /// Share of the residuals' variance that the codes lose.
-    pub(crate) loss: f64,
 }
 
 /// What a scan wants to know of a query.
@@ -58,7 +65,7 @@ pub(crate) struct HeadScratch {
 }
 
 impl HeadCode {
-    /// Learns `dims` (a multiple of 8, at most the row's own rounded up) directions from a sample of residuals.
+    /// Learns `dims` directions from a sample of residuals, or, if that is 0, as many as most of their variance needs.
     pub(crate) fn train(
         residuals: Rows<'_, i8>,
         mean: &[f64],
@@ -68,21 +75,36 @@ impl HeadCode {
         let dim = residuals.dim();
         let moments = Moments::of(residuals, kernels)?;
         let total: f64 = moments.variance.iter().sum();
-        let count = dims.min(dim);
-        let (directions, variances) = if moments.covariance.is_empty() {
-            // Too long to turn: the dimensions of most spread, as they are.
+        let count = if dims == 0 { dim.min(MOST) } else { dims.min(dim) };
+        let (mut directions, mut variances) = match moments.covariance.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => principal(&moments.covariance, dim, count),
+        };
+        let kept: f64 = variances.iter().sum();
+        let flat = dims == 0 && count < dim && kept < TOO_FLAT * total;
+        if directions.is_empty() || flat {
+            // Too long to turn, or nothing to gain by it: the dimensions as they are, those of most spread first.
             let mut order: Vec<usize> = (0..dim).collect();
             let spread = |j: usize| moments.variance.get(j).copied().unwrap_or(0.0);
             order.sort_by(|&a, &b| spread(b).total_cmp(&spread(a)).then(a.cmp(&b)));
-            order.truncate(count);
-            let mut directions = vec![0.0; count * dim];
+            order.truncate(if dims == 0 { MOST_FLAT } else { count });
+            directions = vec![0.0; order.len() * dim];
             for (direction, &j) in directions.chunks_exact_mut(dim).zip(&order) {
                 direction[j] = 1.0;
             }
-            (directions, order.iter().map(|&j| spread(j)).collect())
-        } else {
-            principal(&moments.covariance, dim, count)
-        };
+            variances = order.iter().map(|&j| spread(j)).collect();
+        }
+        if dims == 0 && !flat {
+            let mut sum = 0.0;
+            let enough = variances.iter().position(|variance| {
+                sum += variance;
+                sum >= ENOUGH * total
+            });
+            let wanted = enough.map_or(variances.len(), |last| last + 1).next_multiple_of(8).max(LEAST);
+            variances.truncate(wanted);
+            directions.truncate(variances.len() * dim);
+        }
+        let dims = variances.len().next_multiple_of(8);
         let (rotation, lengths) = Rotation::new(&directions, dim)?;
         let mut means: Vec<f32> = directions
             .chunks_exact(dim)
@@ -94,24 +116,11 @@ impl HeadCode {
             .iter()
             .map(|variance| (2.0 * RANGE / 15.0 * variance.max(floor).sqrt()) as f32)
             .collect();
-        let coded: f64 = variances
-            .iter()
-            .zip(&steps)
-            .map(|(&variance, &step)| (f64::from(step) * f64::from(step) / 12.0).min(variance))
-            .sum();
-        let kept: f64 = variances.iter().sum();
         let mut inverse_lengths: Vec<f32> = lengths.iter().map(|length| (1.0 / length) as f32).collect();
         means.resize(dims, 0.0);
         steps.resize(dims, 1.0);
         inverse_lengths.resize(dims, 0.0);
-        Ok(Self {
-            rotation,
-            dims,
-            means,
-            inverse_lengths,
-            steps,
-            loss: ((total - kept).max(0.0) + coded) / total.max(f64::MIN_POSITIVE),
-        })
+        Ok(Self { rotation, dims, means, inverse_lengths, steps })
     }
 
     /// Bytes of a code.

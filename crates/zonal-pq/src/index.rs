@@ -2,6 +2,7 @@
 
 use hnsw::{Metric, Progress};
 use layouts::Neighbor;
+use layouts::container::Container;
 use simd_kernels::{Element, Kernels, Rows};
 
 use crate::batch::{BatchSearcher, batch};
@@ -9,7 +10,7 @@ use crate::build;
 use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::error::Error;
-use crate::params::{BuildParams, SearchParams};
+use crate::params::{BuildParams, ScanCode, SearchParams};
 use crate::posting::{Frozen, Postings};
 use crate::route::Router;
 use crate::search::{Parts, Searcher, knn};
@@ -28,6 +29,10 @@ pub struct ZonalPq<T: Element> {
     pub(crate) calibration: Option<Calibration>,
     /// The place of every id: what a filter with few matches looks up.
     pub(crate) places: Vec<u32>,
+    /// What it was built with.
+    pub(crate) params: BuildParams,
+    /// The file that it lies in, if it was opened.
+    pub(crate) file: Option<Container>,
 }
 
 impl<T: Element> ZonalPq<T> {
@@ -71,7 +76,7 @@ impl<T: Element> ZonalPq<T> {
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool: zone by zone, so that each is read once
-    /// for all queries that visit it. `out` holds `k` places a query, filled up with [`NO_NEIGHBOR`]. Results are
+    /// for all queries that visit it. `out` holds `k` places a query, filled up with [`NO_NEIGHBOR`](crate::NO_NEIGHBOR). Results are
     /// those of single searches.
     ///
     /// # Errors
@@ -106,6 +111,11 @@ impl<T: Element> ZonalPq<T> {
         self.space.metric
     }
 
+    /// The parameters that the index was built with, kept in its file too.
+    pub fn params(&self) -> &BuildParams {
+        &self.params
+    }
+
     /// Rows of each zone, second places included.
     pub fn zone_sizes(&self) -> Vec<usize> {
         self.postings.starts.windows(2).map(|pair| (pair[1] - pair[0]) as usize).collect()
@@ -122,11 +132,22 @@ impl<T: Element> ZonalPq<T> {
             + graph
     }
 
-    /// Share of the residuals' variance that the scan codes lose.
-    pub fn code_loss(&self) -> f64 {
+    /// What a scan reads: never [`ScanCode::Auto`], but what was chosen.
+    pub fn code(&self) -> ScanCode {
         match &self.code {
-            Code::Head(head) => head.loss,
+            Code::Head(head) => ScanCode::Components { dims: head.dims },
+            Code::Rabitq(rabitq) => ScanCode::Rabitq { bits: rabitq.params().bits },
+            Code::Lvq(lvq) => ScanCode::Lvq { bits: lvq.bits() },
+            Code::Product(product) => {
+                ScanCode::Product { subspaces: product.subspaces(), bits: product.bits() }
+            }
         }
+    }
+
+    /// Bytes that a scan reads of every vector: its code and its factors.
+    pub fn code_bytes(&self) -> f64 {
+        let unit = self.code.unit_bytes() + 4 * self.code.columns() * self.code.unit_rows();
+        unit as f64 / self.code.unit_rows() as f64
     }
 
     /// What every search of this index looks at.

@@ -5,6 +5,7 @@ use hnsw::Metric;
 use crate::Error;
 use crate::calibrate::Calibration;
 use crate::candidates::MOST_PROBES;
+use crate::quantiser::SymbolBits;
 
 /// What estimates are made better with before vectors are measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +20,38 @@ pub enum Refine {
     Vectors,
 }
 
+/// What a scan reads of every vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScanCode {
+    /// [`ScanCode::Components`], as many as hold 86 % of the variance, at least 32 and at most 256; all dimensions where
+    /// they are much alike.
+    #[default]
+    Auto,
+    /// The leading principal components of the residuals in 4 bits each.
+    Components {
+        /// How many: a multiple of 8.
+        dims: usize,
+    },
+    /// RaBitQ: a random rotation and 1 to 8 bits a dimension.
+    Rabitq {
+        /// Bits a dimension.
+        bits: u8,
+    },
+    /// 4 or 8 bits a dimension, scaled per vector.
+    Lvq {
+        /// Bits a dimension.
+        bits: u8,
+    },
+    /// Product codes of the residuals.
+    Product {
+        /// Sub-spaces, at most the dimension (of inner products: of the vectors).
+        subspaces: usize,
+        /// Bits of each symbol.
+        bits: SymbolBits,
+    },
+}
+
 /// How an index is built.
 ///
 /// ```
@@ -28,7 +61,7 @@ pub enum Refine {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildParams {
     pub(crate) zones: usize,
-    pub(crate) code_dims: usize,
+    pub(crate) code: ScanCode,
     pub(crate) refine: Refine,
     pub(crate) second: f32,
     pub(crate) sample: usize,
@@ -48,7 +81,7 @@ impl BuildParams {
     pub fn new() -> Self {
         Self {
             zones: 0,
-            code_dims: 0,
+            code: ScanCode::Auto,
             refine: Refine::Auto,
             second: 0.0,
             sample: 64,
@@ -66,10 +99,10 @@ impl BuildParams {
         self
     }
 
-    /// Principal components in a scan code, 4 bits each: a multiple of 8, or 0 to pick it by their spread.
+    /// What a scan reads of every vector.
     #[must_use]
-    pub fn code_dims(mut self, dims: usize) -> Self {
-        self.code_dims = dims;
+    pub fn code(mut self, code: ScanCode) -> Self {
+        self.code = code;
         self
     }
 
@@ -107,8 +140,10 @@ impl BuildParams {
         if self.zones > 1 << 24 {
             return refuse("zones", self.zones.to_string(), "at most 16,777,216");
         }
-        if !self.code_dims.is_multiple_of(8) || self.code_dims > 1 << 14 {
-            return refuse("code_dims", self.code_dims.to_string(), "a multiple of 8 up to 16,384");
+        if let ScanCode::Components { dims } = self.code
+            && (dims == 0 || !dims.is_multiple_of(8) || dims > 1 << 14)
+        {
+            return refuse("code dims", dims.to_string(), "a multiple of 8 up to 16,384");
         }
         if !(0.0..=1.0).contains(&self.second) {
             return refuse("second", self.second.to_string(), "0 to 1");
@@ -132,6 +167,8 @@ pub struct SearchParams {
     pub rerank: usize,
     /// Where a query stops before `nprobe` zones: see [`SearchParams::reach`]. Infinite unless set.
     pub reach: f32,
+    /// Vectors whose codes are scanned at most, whatever `nprobe` says; the zone that reaches it is finished.
+    pub budget: usize,
     /// In place of `nprobe`, the recall that it is to be picked by.
     pub(crate) target: Option<f32>,
 }
@@ -139,7 +176,7 @@ pub struct SearchParams {
 impl SearchParams {
     /// `k` neighbours from `nprobe` zones; 4 k + 20 candidates are measured.
     pub const fn new(k: usize, nprobe: usize) -> Self {
-        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, target: None }
+        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, budget: usize::MAX, target: None }
     }
 
     /// Measures `rerank` candidates after the scan.
@@ -172,6 +209,14 @@ impl SearchParams {
     pub(crate) fn resolve(&self, calibration: Option<&Calibration>) -> Result<Self, Error> {
         let Some(target) = self.target else { return Ok(*self) };
         calibration.ok_or(Error::NotCalibrated)?.pick(self, target)
+    }
+
+    /// Stops visiting zones once the codes of `vectors` vectors were scanned: a bound on the work of a query that does
+    /// not depend on how large zones are.
+    #[must_use]
+    pub const fn budget(mut self, vectors: usize) -> Self {
+        self.budget = vectors;
+        self
     }
 
     /// Checked and within what there is.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use layouts::{AlignedVec, Storage};
-use simd_kernels::{Element, PANEL_ROWS};
+use simd_kernels::Element;
 
 use crate::zones::NONE;
 
@@ -12,9 +12,10 @@ use crate::zones::NONE;
 pub(crate) struct Scanned<'a> {
     /// Rows.
     pub(crate) len: usize,
-    /// Codes in whole panels.
+    /// Codes in whole units of so many `places` for rows.
     pub(crate) codes: &'a [u8],
-    /// What the estimate of each row adds; infinite in the places of padding, which so are never near.
+    pub(crate) places: usize,
+    /// Columns of factors, unit by unit; what is added is infinite in the places of padding, which so are never near.
     pub(crate) factors: &'a [f32],
 }
 
@@ -27,6 +28,10 @@ pub(crate) trait Postings<T>: Sync {
     fn zones(&self) -> usize;
     /// Rows in all zones, second places included.
     fn rows(&self) -> usize;
+    /// Whether all codes fit a cache, so that reading a zone for several queries at once saves nothing.
+    fn is_small(&self) -> bool {
+        false
+    }
     /// What a scan of a zone reads.
     fn scanned(&self, zone: u32) -> Scanned<'_>;
     /// The ids of a zone's rows.
@@ -39,21 +44,30 @@ pub(crate) trait Postings<T>: Sync {
     fn vector(&self, zone: u32, row: usize) -> &[T];
     /// Under cosine the inverse length of a vector, under inner product |x|² in the unit of integer rows.
     fn norm(&self, zone: u32, row: usize) -> f32;
+    /// Called with rows before their integers, vectors and norms are asked for, so that they can be brought from
+    /// where they lie all at once.
+    #[inline]
+    fn bring(&self, _rows: impl Iterator<Item = (u32, usize)>) {}
     /// Whether rows can be in two zones.
     fn has_homes(&self) -> bool;
     /// The zone that a row lives in, if it is here a second time, else [`NONE`](crate::zones::NONE).
     fn home(&self, zone: u32, row: usize) -> u32;
 }
 
+/// Bytes of codes and factors that a second-level cache holds beside what else a query touches.
+const SMALL: usize = 768 << 10;
+
 /// All postings one after another, zone by zone.
 #[derive(Debug)]
 pub(crate) struct Frozen<T> {
     /// First row of each zone, and the end.
     pub(crate) starts: Storage<u32>,
-    /// First panel of each zone, and the end.
-    pub(crate) panels: Storage<u32>,
-    /// Bytes of a panel.
-    pub(crate) panel_bytes: usize,
+    /// First unit of codes of each zone, and the end.
+    pub(crate) units: Storage<u32>,
+    /// Rows, bytes of codes and columns of factors of a unit.
+    pub(crate) unit_rows: usize,
+    pub(crate) unit_bytes: usize,
+    pub(crate) columns: usize,
     pub(crate) codes: Storage<u8>,
     pub(crate) factors: Storage<f32>,
     pub(crate) ids: Storage<u32>,
@@ -100,7 +114,7 @@ impl<T> Frozen<T> {
     /// Bytes of everything.
     pub(crate) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.starts)
-            + size_of_val(&*self.panels)
+            + size_of_val(&*self.units)
             + self.codes.len()
             + size_of_val(&*self.factors)
             + size_of_val(&*self.ids)
@@ -120,13 +134,18 @@ impl<T: Element> Postings<T> for Frozen<T> {
         self.ids.len()
     }
 
+    fn is_small(&self) -> bool {
+        self.codes.len() + size_of_val(&*self.factors) <= SMALL
+    }
+
     #[inline]
     fn scanned(&self, zone: u32) -> Scanned<'_> {
-        let panels = Self::range(&self.panels, zone);
+        let units = Self::range(&self.units, zone);
         Scanned {
             len: Self::range(&self.starts, zone).len(),
-            codes: of(&self.codes, &panels, self.panel_bytes),
-            factors: of(&self.factors, &panels, PANEL_ROWS),
+            codes: of(&self.codes, &units, self.unit_bytes),
+            places: units.len() * self.unit_rows,
+            factors: of(&self.factors, &units, self.unit_rows * self.columns),
         }
     }
 

@@ -68,6 +68,7 @@ impl Refiner {
                 home == NONE || !visited.contains(home)
             });
         }
+        postings.bring(self.measured.iter().map(|&(_, candidate)| (zone(candidate), candidate.row())));
         if postings.has_bytes() {
             let fetch = |candidate: Candidate| {
                 prefetch_slice(postings.bytes(zone(candidate), candidate.row()), FETCHED);

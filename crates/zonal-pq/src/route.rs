@@ -40,6 +40,9 @@ pub(crate) struct RouteScratch {
     many: Vec<i32>,
     ids: Vec<u32>,
     least: Vec<i32>,
+    /// What was picked: distance above, zone below, so that they sort as they should.
+    keys: Vec<i64>,
+    sample: Vec<i32>,
     graph: GraphSearcher<i8>,
 }
 
@@ -50,8 +53,59 @@ impl RouteScratch {
             many: Vec::new(),
             ids: Vec::new(),
             least: Vec::new(),
+            keys: Vec::new(),
+            sample: Vec::new(),
             graph: GraphSearcher::new()?,
         })
+    }
+}
+
+/// Every so many distances one is looked at to guess a limit.
+const SAMPLED: usize = 16;
+
+impl RouteScratch {
+    fn resize(&mut self, len: usize) {
+        if self.ids.len() < len {
+            self.ids.resize(len, 0);
+            self.least.resize(len, 0);
+        }
+    }
+
+    fn take(&mut self, count: usize) {
+        self.keys.clear();
+        let found = self.ids.iter().zip(&self.least).take(count);
+        self.keys.extend(found.map(|(&zone, &distance)| i64::from(distance) << 32 | i64::from(zone)));
+    }
+
+    /// The least `count` by a limit that a sample suggests; `false` where too few are below it, or too few are
+    /// asked for that it pays.
+    fn below_sampled(&mut self, count: usize, kernels: &'static Kernels) -> Result<bool, Error> {
+        let len = self.distances.len();
+        if len < 512 || 4 * count > len {
+            return Ok(false);
+        }
+        self.sample.clear();
+        self.sample.extend(self.distances.iter().step_by(SAMPLED));
+        let rank = (count / SAMPLED * 3 / 2 + 4).min(self.sample.len() - 1);
+        let (_, &mut limit, _) = self.sample.select_nth_unstable(rank);
+        self.resize(len);
+        let below = kernels.select_below(&self.distances, limit, 0, &mut self.ids, &mut self.least)?;
+        if below < count || count == 0 {
+            return Ok(false);
+        }
+        self.take(below);
+        self.keys.select_nth_unstable(count - 1);
+        self.keys.truncate(count);
+        self.keys.sort_unstable();
+        Ok(true)
+    }
+
+    /// The least `count` of all.
+    fn all(&mut self, count: usize, kernels: &'static Kernels) -> Result<(), Error> {
+        self.resize(count);
+        let found = kernels.top_k(&self.distances, 0, count, &mut self.ids, &mut self.least)?;
+        self.take(found);
+        Ok(())
     }
 }
 
@@ -62,13 +116,22 @@ impl Router {
         shifts: layouts::AlignedVec<f32>,
         graph_from: usize,
     ) -> Result<Self, Error> {
-        let packed = Centroids::new(centroids, |zone| shifts.get(zone).map_or(0, |&shift| -(shift as i32)))?;
         // A graph knows distances only; under inner product something is subtracted from them.
         let graph = if centroids.len() >= graph_from && shifts.is_empty() {
             Some(Hnsw::build(centroids, Metric::L2, &GraphParams::new())?)
         } else {
             None
         };
+        Self::with_graph(centroids, shifts, graph)
+    }
+
+    /// With a graph over the same centroids that is there already, or none.
+    pub(crate) fn with_graph(
+        centroids: Rows<'_, i8>,
+        shifts: layouts::AlignedVec<f32>,
+        graph: Option<Hnsw<i8>>,
+    ) -> Result<Self, Error> {
+        let packed = Centroids::new(centroids, |zone| shifts.get(zone).map_or(0, |&shift| -(shift as i32)))?;
         Ok(Self { centroids: packed, shifts: layouts::Storage::from(shifts), graph })
     }
 
@@ -106,13 +169,10 @@ impl Router {
         scratch: &mut RouteScratch,
         out: &mut Vec<Probe>,
     ) -> Result<(), Error> {
-        if scratch.ids.len() < nprobe {
-            scratch.ids.resize(nprobe, 0);
-            scratch.least.resize(nprobe, 0);
+        if !scratch.below_sampled(nprobe, kernels)? {
+            scratch.all(nprobe, kernels)?;
         }
-        let count = kernels.top_k(&scratch.distances, 0, nprobe, &mut scratch.ids, &mut scratch.least)?;
-        let found = scratch.ids.iter().zip(&scratch.least).take(count);
-        out.extend(found.map(|(&zone, &key)| self.probe(zone, key as f32)));
+        out.extend(scratch.keys.iter().map(|&key| self.probe(key as u32, (key >> 32) as f32)));
         Ok(())
     }
 
@@ -148,5 +208,30 @@ impl Router {
         }
         scratch.many = all;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_from_a_sample_changes_nothing() {
+        let kernels = Kernels::active().unwrap();
+        let mut scratch = RouteScratch::new().unwrap();
+        let mut sampled = 0;
+        for (len, spread) in [(600usize, 50u32), (4096, 1 << 20), (5000, 3)] {
+            scratch.distances =
+                (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) % spread) as i32 - 7).collect();
+            for count in [1, 10, 64, 149] {
+                scratch.all(count, kernels).unwrap();
+                let expected = scratch.keys.clone();
+                if scratch.below_sampled(count, kernels).unwrap() {
+                    assert_eq!(scratch.keys, expected, "{len} {spread} {count}");
+                    sampled += 1;
+                }
+            }
+        }
+        assert!(sampled >= 4, "{sampled}");
     }
 }

@@ -25,6 +25,7 @@ pub struct Searcher {
     pub(crate) probes: Vec<Probe>,
     pub(crate) asked: Prepared,
     pub(crate) estimates: Estimates,
+    pub(crate) gathered: Vec<i8>,
     pub(crate) candidates: Candidates,
     pub(crate) refiner: Refiner,
     pub(crate) scanned: u64,
@@ -52,6 +53,7 @@ impl Searcher {
             probes: Vec::new(),
             asked: Prepared::default(),
             estimates: Estimates::default(),
+            gathered: Vec::new(),
             candidates: Candidates::default(),
             refiner: Refiner::new()?,
             scanned: 0,
@@ -140,6 +142,7 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
     let wanted = Wanted::nearest(&params);
     searcher.candidates.start(wanted.rerank, wanted.limit);
     route(parts, searcher, params.nprobe)?;
+    within_budget(&mut searcher.probes, parts.postings, params.budget);
     scan_first(parts, searcher, &params, |_, _| true)?;
     scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?;
     refine(parts, searcher, query, &wanted)?;
@@ -150,6 +153,23 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
 pub(crate) fn route<P>(parts: &Parts<'_, P>, searcher: &mut Searcher, nprobe: usize) -> Result<(), Error> {
     let (integers, kernels) = (&searcher.asked.integers, parts.kernels);
     parts.router.nearest(integers, nprobe, kernels, &mut searcher.route, &mut searcher.probes)
+}
+
+/// Leaves out zones beyond the one that uses up the budget.
+pub(crate) fn within_budget<T: Element, P: Postings<T>>(
+    probes: &mut Vec<Probe>,
+    postings: &P,
+    budget: usize,
+) {
+    if budget == usize::MAX {
+        return;
+    }
+    let mut sum = 0usize;
+    let spent = probes.iter().position(|probe| {
+        sum += postings.scanned(probe.zone).len;
+        sum >= budget
+    });
+    probes.truncate(spent.map_or(usize::MAX, |last| last + 1));
 }
 
 /// Zones that every query visits; what is found there says whether others are within its reach.
@@ -192,7 +212,6 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
     accepts: impl Fn(&[u32], u32) -> bool,
 ) -> Result<(), Error> {
     let query = &searcher.asked.code;
-    let (slope, bias) = (query.slope(), query.bias());
     let last = searcher.probes.len();
     let first = places.start.min(last);
     let probes = searcher.probes.get(first..places.end.min(last)).unwrap_or_default();
@@ -203,16 +222,17 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
             prefetch_slice(next.codes, FETCHED);
             prefetch_slice(next.factors, FETCHED);
         }
-        let places = posting.factors.len();
-        if searcher.estimates.sums.len() < places {
-            searcher.estimates.sums.resize(places, 0);
+        let estimates = &mut searcher.estimates;
+        if estimates.sums.len() < posting.places {
+            estimates.sums.resize(posting.places, 0);
         }
-        let Some(sums) = searcher.estimates.sums.get_mut(..places) else { continue };
-        parts.code.sums(query.weights(), posting.codes, parts.kernels, sums)?;
+        let Some(sums) = estimates.sums.get_mut(..posting.places) else { continue };
+        let one = std::iter::once(query);
+        parts.code.sums(one, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
         let limit = searcher.candidates.limit();
-        let base = probe.distance + bias;
-        let found =
-            searcher.estimates.select(0..places, posting.factors, base, slope, limit, parts.kernels)?;
+        let found = estimates.select(0..posting.places, limit, parts.kernels, |sums, out| {
+            parts.code.estimates(query, probe.distance, sums, posting.factors, out);
+        })?;
         let ids = parts.postings.ids(probe.zone);
         searcher.candidates.extend(first + index, found.filter(|&(row, _)| accepts(ids, row)));
         searcher.scanned += posting.len as u64;

@@ -7,6 +7,7 @@
 
 use hnsw::Metric;
 use hnsw::pieces::{Intake, check_row, norm_squared};
+use layouts::AlignedVec;
 use simd_kernels::{Element, Rows};
 
 use crate::Error;
@@ -79,6 +80,17 @@ impl Space {
         let scale = f64::from(self.intake.scale);
         let offsets = self.intake.offset.iter().map(|&offset| f64::from(offset) * scale);
         row.iter().zip(offsets).map(|(&x, offset)| (f64::from(x) + offset).powi(2)).sum::<f64>() as f32
+    }
+
+    /// The same of every centroid; nothing where it is 0.
+    pub(crate) fn shifts(&self, centroids: Rows<'_, i8>) -> Result<AlignedVec<f32>, Error> {
+        let mut shifts = AlignedVec::new();
+        if self.metric == Metric::InnerProduct {
+            for centroid in centroids.iter() {
+                shifts.push(self.shift_of(centroid))?;
+            }
+        }
+        Ok(shifts)
     }
 
     /// A checked query as integers; `scaled` and `flat` are scratch.

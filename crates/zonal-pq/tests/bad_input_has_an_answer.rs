@@ -3,7 +3,9 @@ mod sets;
 
 use sets::{clustered, elements};
 use simd_kernels::Rows;
-use zonal_pq::{BatchSearcher, BuildParams, Error, Metric, NO_NEIGHBOR, SearchParams, Searcher, ZonalPq};
+use zonal_pq::{
+    BatchSearcher, BuildParams, Error, Metric, NO_NEIGHBOR, ScanCode, SearchParams, Searcher, ZonalPq,
+};
 
 fn small() -> (Vec<f32>, ZonalPq<f32>) {
     let data: Vec<f32> = elements(&clustered(300, 8, 5));
@@ -60,7 +62,7 @@ fn parameters_out_of_range_are_named() {
         assert!(matches!(&error, Error::Parameter { argument, .. } if *argument == name), "{error}");
     };
     refused(BuildParams::new().zones(usize::MAX), "zones");
-    refused(BuildParams::new().code_dims(12), "code_dims");
+    refused(BuildParams::new().code(ScanCode::Components { dims: 12 }), "code dims");
     refused(BuildParams::new().second(1.5), "second");
     refused(BuildParams::new().second(f32::NAN), "second");
     let bytes = vec![1u8; 80];

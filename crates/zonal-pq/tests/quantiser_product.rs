@@ -180,6 +180,7 @@ fn lengths_are_as_documented() {
     let product = trained(&gaussian(300, 10, 9), 10, 4, SymbolBits::Four);
     assert_eq!(product.starts(), [0, 3, 6, 8, 10]);
     assert_eq!(product.layout().block_bytes(), 128);
+    assert_eq!(trained(&gaussian(300, 10, 9), 10, 5, SymbolBits::Four).layout().block_bytes(), 256);
     assert_eq!(trained(&gaussian(300, 10, 9), 10, 4, SymbolBits::Six).layout().block_bytes(), 192);
     assert_eq!(trained(&gaussian(300, 10, 9), 10, 4, SymbolBits::Eight).layout().block_bytes(), 256);
 }

@@ -156,6 +156,48 @@ fn every_scan_is_the_sum_over_the_symbols_on_every_tier() {
     }
 }
 
+/// Sums that 16 bits do not hold: more tables than any of the kernels may take at once.
+#[test]
+fn long_codes_are_summed_in_parts() {
+    let kernels = Kernels::active().unwrap();
+    let dim = 6300;
+    let rows = gaussian(70, dim, 3);
+    let rabitq = Rabitq::new(dim, &RabitqParams { bits: 1, ..Default::default() }).unwrap();
+    let params = ProductParams { subspaces: 300, iterations: 1, ..Default::default() };
+    let product = ProductQuantiser::train(kernels, &rows, dim, &params).unwrap();
+    // Signs of the first code, so that it looks up the greatest entry of every table.
+    let signs: Vec<f32> = {
+        let codes = Codes::encode(kernels, &rabitq, &rows, None, Metric::L2Squared).unwrap();
+        codes.decode(&rabitq, 0).unwrap().unwrap().iter().map(|x| x.signum()).collect()
+    };
+    for quantiser in [&rabitq as &dyn Quantiser, &product] {
+        let codes = Codes::encode(kernels, quantiser, &rows, None, Metric::L2Squared).unwrap();
+        let mut prepared = Prepared::default();
+        quantiser.prepare(&signs, &mut prepared).unwrap();
+        let layout = codes.layout();
+        let mut code = vec![0; layout.symbols()];
+        layout.read(&codes.as_bytes()[..layout.block_bytes()], 0, &mut code).unwrap();
+        let per_table = if let Layout::Sixes { .. } = layout { 6 } else { 1 };
+        let tables = prepared.tables().chunks_exact(layout.entries());
+        let expected: i32 = code
+            .chunks(per_table)
+            .zip(tables)
+            .map(|(group, table)| {
+                let index = group.iter().rev().fold(0, |v, u| v << 1 | usize::from(*u));
+                i32::from(table[index])
+            })
+            .sum();
+        for kernels in tiers() {
+            let mut sums = vec![-1; 128];
+            prepared.scan(kernels, codes.as_bytes(), &mut sums).unwrap();
+            assert_eq!(sums[0], expected);
+        }
+        let greatest = layout.tables() * usize::from(layout.greatest_entry());
+        assert!(greatest > usize::from(u16::MAX), "{greatest} fits 16 bits");
+        assert!(expected > i32::from(u16::MAX) || layout.entries() == 16, "{expected} fits 16 bits");
+    }
+}
+
 #[test]
 fn codes_factors_and_estimates_are_the_same_bits_on_every_tier() {
     for dim in [7, 100, 128] {

@@ -3,7 +3,10 @@ mod sets;
 
 use sets::{clustered, distance, elements, recall, truth};
 use simd_kernels::{Element, Rows, bf16, f16};
-use zonal_pq::{BatchSearcher, BuildParams, Metric, NO_NEIGHBOR, Refine, SearchParams, Searcher, ZonalPq};
+use zonal_pq::quantiser::SymbolBits;
+use zonal_pq::{
+    BatchSearcher, BuildParams, Metric, NO_NEIGHBOR, Refine, ScanCode, SearchParams, Searcher, ZonalPq,
+};
 
 const K: usize = 10;
 
@@ -38,7 +41,7 @@ fn every_metric<T: Element>(at_least: f64) {
             for params in [
                 BuildParams::new().zones(40),
                 BuildParams::new().zones(40).second(0.5),
-                BuildParams::new().zones(40).refine(Refine::Bytes).code_dims(16),
+                BuildParams::new().zones(40).refine(Refine::Bytes).code(ScanCode::Components { dims: 16 }),
             ] {
                 let index = build(&data, dim, metric, &params);
                 let found = measured(&index, &data, &queries, &SearchParams::new(K, 40).rerank(200));
@@ -71,6 +74,35 @@ fn all_zones_of_bytes_hold_all_neighbours() {
 }
 
 #[test]
+fn every_code_leads_to_the_neighbours() {
+    let (dim, rows) = (50, 3000);
+    let data: Vec<f32> = elements(&clustered(rows, dim, 1));
+    let queries: Vec<f32> = elements(&clustered(20, dim, 2));
+    for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
+        for (code, rerank) in [
+            (ScanCode::Rabitq { bits: 1 }, 600),
+            (ScanCode::Rabitq { bits: 2 }, 300),
+            (ScanCode::Rabitq { bits: 4 }, 100),
+            (ScanCode::Rabitq { bits: 7 }, 40),
+            (ScanCode::Lvq { bits: 4 }, 100),
+            (ScanCode::Lvq { bits: 8 }, 40),
+            (ScanCode::Product { subspaces: 25, bits: SymbolBits::Four }, 300),
+            (ScanCode::Product { subspaces: 25, bits: SymbolBits::Six }, 200),
+            (ScanCode::Product { subspaces: 10, bits: SymbolBits::Eight }, 300),
+        ] {
+            let params = BuildParams::new().zones(30).code(code);
+            let index = build(&data, dim, metric, &params);
+            assert_eq!(index.code(), code);
+            let found = measured(&index, &data, &queries, &SearchParams::new(K, 30).rerank(rerank));
+            assert!(found >= 0.98, "{} {code:?}: recall {found}", metric.name());
+            // Worse codes need to measure more: what they say is not noise.
+            let few = measured(&index, &data, &queries, &SearchParams::new(K, 30).rerank(K));
+            assert!(few > 0.3, "{} {code:?}: recall {few} without a choice", metric.name());
+        }
+    }
+}
+
+#[test]
 fn more_zones_find_more_and_reach_saves_some() {
     let data: Vec<f32> = elements(&clustered(20_000, 32, 1));
     let queries: Vec<f32> = elements(&clustered(50, 32, 2));
@@ -88,6 +120,11 @@ fn more_zones_find_more_and_reach_saves_some() {
     let (few, some, all) = (at(1, f32::INFINITY), at(20, f32::INFINITY), at(200, f32::INFINITY));
     assert!(few.0 < some.0 && some.0 <= all.0 && all.0 > 0.99, "{few:?} {some:?} {all:?}");
     assert!(few.1 < some.1 && some.1 < all.1 && all.1 == 50 * 20_000);
+    let mut searcher = Searcher::new().unwrap();
+    let cheap = SearchParams::new(K, 200).budget(1000);
+    index.search(&mut searcher, &queries[..32], &cheap).unwrap();
+    let largest = index.zone_sizes().into_iter().max().unwrap() as u64;
+    assert!((1000..1000 + largest).contains(&searcher.work().0));
     let reached = at(20, 0.3);
     assert!(reached.1 < some.1 && reached.0 > few.0, "{reached:?}");
 }
@@ -95,11 +132,20 @@ fn more_zones_find_more_and_reach_saves_some() {
 #[test]
 fn batches_give_what_single_searches_give() {
     for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
-        let data: Vec<f32> = elements(&clustered(6000, 40, 1));
+        let data: Vec<f32> = elements(&clustered(50_000, 40, 1));
         let queries: Vec<f32> = elements(&clustered(150, 40, 2));
-        for build_params in [BuildParams::new().zones(70), BuildParams::new().zones(70).second(0.3)] {
+        for build_params in [
+            BuildParams::new().zones(70),
+            BuildParams::new().zones(70).second(0.3),
+            BuildParams::new().zones(70).code(ScanCode::Rabitq { bits: 2 }),
+            BuildParams::new().zones(70).code(ScanCode::Lvq { bits: 4 }),
+        ] {
             let index = build(&data, 40, metric, &build_params);
-            for params in [SearchParams::new(K, 6), SearchParams::new(3, 30).reach(0.5).rerank(20)] {
+            for params in [
+                SearchParams::new(K, 6),
+                SearchParams::new(3, 30).reach(0.5).rerank(20),
+                SearchParams::new(5, 70).budget(700),
+            ] {
                 let mut searcher = Searcher::new().unwrap();
                 let mut expected = Vec::new();
                 for query in queries.chunks_exact(40) {

@@ -36,7 +36,7 @@ const TIMES: usize = 3;
 /// Candidates of the readers beside the writer.
 const EF_BESIDE: usize = 64;
 /// Seconds of readers beside a writer, and those of a quick run.
-const SECONDS: [f64; 2] = [60.0, 5.0];
+const SECONDS: [f64; 2] = [60.0, 2.0];
 /// By how much a distance may differ from the oracle's, relatively.
 const ROUNDING: f64 = 1e-4;
 

@@ -2,7 +2,7 @@
 
 use simd_kernels::{Kernels, bf16, f16};
 
-use super::{KernelSuiteError, forms, functions, panels};
+use super::{KernelSuiteError, forms, functions, panels, scans};
 use crate::dtype::Dtype;
 
 /// A kernel on one shape.
@@ -86,6 +86,7 @@ pub(super) fn visit_group(
         (Dtype::U8, Some(&dim)) => {
             forms::distances::<u8>(dim, visitor)?;
             forms::codes(dim, visitor)?;
+            scans::scans(dim, visitor)?;
             panels::panels::<u8, 4>(dim, visitor)
         }
         (Dtype::I8, Some(&dim)) => {

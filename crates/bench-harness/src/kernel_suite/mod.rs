@@ -8,6 +8,7 @@ mod cases;
 mod forms;
 mod functions;
 mod panels;
+mod scans;
 
 use std::time::{Duration, Instant};
 

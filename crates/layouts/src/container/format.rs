@@ -64,6 +64,11 @@ impl Header {
     }
 }
 
+/// The checksum that sections have, for parts of a section that are read on their own.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
 /// Where the section table ends.
 pub(crate) fn table_end(sections: usize) -> usize {
     HEADER_LEN + sections * ENTRY_LEN

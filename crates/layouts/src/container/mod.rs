@@ -45,13 +45,15 @@
 mod error;
 mod format;
 mod open;
+mod positional;
 mod replace;
 mod section;
 mod write;
 
 pub use error::{ContainerError, Problem};
-pub use format::{FORMAT_VERSION, MAX_SECTIONS};
+pub use format::{FORMAT_VERSION, MAX_SECTIONS, checksum};
 pub use open::{Checks, Container, OpenOptions, Residence, SectionInfo};
+pub use positional::FileReader;
 pub use replace::replace_file;
 pub use section::{Section, Storage};
 pub use write::{Placement, Writer};

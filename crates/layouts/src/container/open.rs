@@ -80,7 +80,7 @@ impl OpenOptions {
         // SAFETY: the map is read-only and private to this process. That nobody changes the file in place while
         // it is mapped is the documented condition of `Residence::Mapped`; our own writer replaces files whole.
         let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
-        let table = read_front(&map, kind).map_err(refuse)?;
+        let table = read_front(&map, wide(map.len()), kind).map_err(refuse)?;
         let bytes = match self.residence {
             Residence::Mapped => Bytes::Mapped(map),
             // The front is read again: the copy is what counts, should the file have changed in between.
@@ -139,20 +139,20 @@ impl Bytes {
 
 /// What header and section table say, checked.
 #[derive(Debug)]
-struct Table {
-    kind: String,
-    layout: u32,
-    sections: Vec<SectionInfo>,
+pub(crate) struct Table {
+    pub(crate) kind: String,
+    pub(crate) layout: u32,
+    pub(crate) sections: Vec<SectionInfo>,
 }
 
 /// A section as the table describes it.
 #[derive(Clone, Debug)]
 pub struct SectionInfo {
-    name: String,
-    offset: usize,
-    len: usize,
-    element: usize,
-    checksum: u64,
+    pub(crate) name: String,
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+    pub(crate) element: usize,
+    pub(crate) checksum: u64,
 }
 
 impl SectionInfo {
@@ -193,8 +193,9 @@ impl Container {
     }
 
     fn new(path: &Path, bytes: Bytes, kind: &str, checks: Checks) -> Result<Self, ContainerError> {
-        let table =
-            read_front(bytes.as_slice(), kind).map_err(|problem| ContainerError::new(path, problem))?;
+        let front = bytes.as_slice();
+        let table = read_front(front, wide(front.len()), kind)
+            .map_err(|problem| ContainerError::new(path, problem))?;
         Self::from_parts(path, bytes, table, checks)
     }
 
@@ -358,9 +359,10 @@ impl Image {
     }
 }
 
-/// Checks header and section table, every bound in them against `bytes`, before anything is allocated.
-fn read_front(bytes: &[u8], kind: &str) -> Result<Table, Problem> {
-    let header = read_header(bytes)?;
+/// Checks header and section table, every bound in them against a file of `actual` bytes of which `bytes` are the
+/// first (all up to the end of the table, if there are that many), before anything is allocated.
+pub(crate) fn read_front(bytes: &[u8], actual: u64, kind: &str) -> Result<Table, Problem> {
+    let header = read_header(bytes, actual)?;
     if decode_name(&header.kind) != Some(kind) {
         return Err(Problem::WrongKind { found: show_name(&header.kind), expected: kind.to_owned() });
     }
@@ -410,11 +412,10 @@ fn read_front(bytes: &[u8], kind: &str) -> Result<Table, Problem> {
 }
 
 /// Checks everything that the header says of itself and of the file's length.
-fn read_header(bytes: &[u8]) -> Result<Header, Problem> {
+fn read_header(bytes: &[u8], actual: u64) -> Result<Header, Problem> {
     if cfg!(target_endian = "big") {
         return Err(Problem::BigEndianHost);
     }
-    let actual = wide(bytes.len());
     if bytes.iter().zip(&MAGIC).any(|(byte, magic)| byte != magic) {
         return Err(Problem::ForeignMagic);
     }

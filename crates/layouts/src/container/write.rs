@@ -1,10 +1,11 @@
 //! Writing a container: sections are named, then the whole file appears at once.
 
+use std::fmt;
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use bytemuck::{Pod, Zeroable};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::error::{ContainerError, Problem};
 use super::format::{Entry, FORMAT_VERSION, Header, MAGIC, MAX_SECTIONS, encode_name, place, table_end};
@@ -47,8 +48,88 @@ pub struct Writer<'a> {
 struct Pending<'a> {
     name: &'a str,
     placement: Placement,
-    bytes: &'a [u8],
+    content: Content<'a>,
     element: usize,
+}
+
+/// What a section holds.
+enum Content<'a> {
+    Bytes(&'a [u8]),
+    /// So many bytes, written piece by piece whenever they are asked for.
+    Made(usize, &'a Make<'a>),
+}
+
+/// Writes the bytes of a section, the same ones each time.
+type Make<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'a;
+
+impl fmt::Debug for Content<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} bytes", self.len())
+    }
+}
+
+impl Content<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Content::Bytes(bytes) => bytes.len(),
+            Content::Made(len, _) => *len,
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Content::Bytes(bytes) => out.write_all(bytes),
+            Content::Made(len, make) => {
+                let mut counted = Counted { out, left: *len };
+                make(&mut counted)?;
+                if counted.left == 0 { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) }
+            }
+        }
+    }
+
+    fn checksum(&self) -> io::Result<u64> {
+        if let Content::Bytes(bytes) = self {
+            return Ok(xxh3_64(bytes));
+        }
+        let mut sum = Sum(Box::new(Xxh3::new()));
+        self.write(&mut sum)?;
+        Ok(sum.0.digest())
+    }
+}
+
+/// Passes on no more bytes than a section has.
+struct Counted<'w> {
+    out: &'w mut dyn Write,
+    left: usize,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.left {
+            return Err(io::Error::from(io::ErrorKind::WriteZero));
+        }
+        let written = self.out.write(bytes)?;
+        self.left -= written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The checksum of what is written.
+struct Sum(Box<Xxh3>);
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -61,8 +142,36 @@ impl<'a> Writer<'a> {
     /// said by [`save`](Self::save).
     #[must_use]
     pub fn section<T: Pod>(mut self, name: &'a str, placement: Placement, elements: &'a [T]) -> Self {
-        let bytes = bytemuck::cast_slice(elements);
-        self.sections.push(Pending { name, placement, bytes, element: size_of::<T>() });
+        let content = Content::Bytes(bytemuck::cast_slice(elements));
+        self.sections.push(Pending { name, placement, content, element: size_of::<T>() });
+        self
+    }
+
+    /// Adds a section of `len` bytes that need not lie in memory as they do in the file: `make` writes them, piece
+    /// by piece, once for the checksum and once for the file. [`save`](Self::save) fails with [`Problem::Io`] if
+    /// they are not `len`; should they differ between the two times, the file does not open.
+    ///
+    /// ```
+    /// use layouts::container::{Container, Placement, Writer};
+    /// let columns = [[1u8, 2, 3], [4, 5, 6]];
+    /// let rows = |out: &mut dyn std::io::Write| {
+    ///     (0..3).try_for_each(|row| out.write_all(&[columns[0][row], columns[1][row]]))
+    /// };
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("rows.nigh");
+    /// Writer::new("rows", 1).section_made("rows", Placement::Plain, 6, &rows).save(&path)?;
+    /// assert_eq!(Container::open(&path, "rows")?.section::<u8>("rows")?[..], [1, 4, 2, 5, 3, 6]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn section_made(
+        mut self,
+        name: &'a str,
+        placement: Placement,
+        len: usize,
+        make: &'a (dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'a),
+    ) -> Self {
+        self.sections.push(Pending { name, placement, content: Content::Made(len, make), element: 1 });
         self
     }
 
@@ -114,17 +223,20 @@ impl<'a> Writer<'a> {
             if table.iter().any(|entry| entry.name == name) {
                 return Err(Problem::DuplicateSection { section: section.name.to_owned() });
             }
-            let hot = section.placement == Placement::Hot && section.bytes.len() >= HUGE_PAGE;
+            let hot = section.placement == Placement::Hot && section.content.len() >= HUGE_PAGE;
             let alignment = if hot { HUGE_PAGE } else { CACHE_LINE } as u32;
             let offset = place(end, alignment).ok_or(wrong("it would start beyond 2^64 bytes"))?;
-            let len = wide(section.bytes.len());
+            let len = wide(section.content.len());
             end = offset.checked_add(len).ok_or(wrong("it would end beyond 2^64 bytes"))?;
             let element = u32::try_from(section.element).ok().filter(|&element| element > 0);
             table.push(Entry {
                 name,
                 offset,
                 len,
-                checksum: xxh3_64(section.bytes),
+                checksum: section
+                    .content
+                    .checksum()
+                    .map_err(|source| Problem::Io { action: "encode", source })?,
                 alignment,
                 element: element.ok_or(wrong("its elements have no size, or one above 2^32 bytes"))?,
                 reserved: 0,
@@ -152,7 +264,7 @@ impl<'a> Writer<'a> {
         out.write_all(&front)?;
         for (entry, section) in table.iter().zip(&self.sections) {
             out.seek(SeekFrom::Start(entry.offset))?;
-            out.write_all(section.bytes)?;
+            section.content.write(out)?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::table::Table;
 use super::zone::{Shape, Zone};
 use crate::Error;
 use crate::build::{self, Part, zones_for};
+use crate::code::Code;
 use crate::error::inner;
 use crate::index::ZonalPq;
 use crate::posting::Postings;
@@ -26,13 +27,18 @@ fn density(zones: usize, rows: usize) -> f64 {
 impl<T: Element> State<T> {
     /// The vectors of a frozen index, `keys[id]` for each id; second places are left out.
     pub(crate) fn from_frozen(index: ZonalPq<T>, keys: &[u64]) -> Result<Self, Error> {
+        if !matches!(index.code, Code::Head(_)) {
+            // Others lie in larger units, which rows cannot be moved within one by one yet.
+            let value = format!("{:?}", index.code());
+            return Err(Error::Parameter { argument: "code", value, expected: "components, to change" });
+        }
         let dim = index.space.dim();
         let frozen = &index.postings;
         let zones = Postings::<T>::zones(frozen);
         let shape = Shape {
             dim: index.space.intake.dim,
             bytes: if Postings::<T>::has_bytes(frozen) { dim } else { 0 },
-            panel: index.code.panel_bytes(),
+            panel: index.code.unit_bytes(),
             norms: index.space.metric != Metric::L2,
         };
         let mut centroids = Vec::with_capacity(zones * dim);

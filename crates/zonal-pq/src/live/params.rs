@@ -9,7 +9,7 @@ use crate::params::BuildParams;
 ///
 /// ```
 /// use zonal_pq::{BuildParams, LiveParams};
-/// let params = LiveParams::new(BuildParams::new().code_dims(64)).zone_rows(32, 512).upkeep(0);
+/// let params = LiveParams::new(BuildParams::new().code(zonal_pq::ScanCode::Components { dims: 64 })).zone_rows(32, 512).upkeep(0);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveParams {

@@ -59,7 +59,12 @@ impl<T: Element> Zone<T> {
     /// What a scan reads.
     #[inline]
     pub(crate) fn scanned(&self) -> Scanned<'_> {
-        Scanned { len: self.slots.len(), codes: &self.codes, factors: &self.factors }
+        Scanned {
+            len: self.slots.len(),
+            codes: &self.codes,
+            places: self.factors.len(),
+            factors: &self.factors,
+        }
     }
 
     /// A copy with room for `more` rows.

@@ -9,13 +9,14 @@ pub const BLOCK_ROWS: usize = 64;
 /// How the symbols of 64 codes lie in a block. A symbol is what a code holds for a dimension or a sub-space.
 ///
 /// A block is always for 64 rows; the rows that a last block has too many hold zeros. Blocks follow one another, so
-/// that codes in a `Rows` layout are one matrix. The layouts are the same on every CPU.
+/// that codes in a `Rows` layout are one matrix. Planes are those of [`simd_kernels::CodeBlocks`]. The layouts are the
+/// same on every CPU.
 ///
 /// | layout | bytes of a block | for |
 /// |---|---|---|
 /// | `Sixes` | 192 for each four groups of 6 bits | 1, 2 and 3 bits a dimension; sub-spaces of 6 bits |
-/// | `Nibbles` | 64 for each two symbols | sub-spaces of 4 bits |
-/// | `Bytes` | 64 a symbol | sub-spaces of 8 bits |
+/// | `Nibbles` | 128 for each four symbols | sub-spaces of 4 bits |
+/// | `Bytes` | 256 for each four symbols | sub-spaces of 8 bits |
 /// | `Rows1` | 64 rows of one bit a symbol, whole groups of 8 bytes | 1 bit a dimension, row by row |
 /// | `Rows4` | 64 rows of 16 bytes for each 32 symbols | 4 bits a dimension |
 /// | `Rows8` | 64 rows of one byte a symbol, whole groups of 16 | 5 to 8 bits a dimension |
@@ -95,8 +96,7 @@ impl Layout {
     pub fn tables(self) -> usize {
         match self {
             Self::Sixes { symbols, bits } => symbols.div_ceil(symbols_of_a_group(bits)).next_multiple_of(4),
-            Self::Nibbles { symbols } => symbols.next_multiple_of(2),
-            Self::Bytes { symbols } => symbols,
+            Self::Nibbles { symbols } | Self::Bytes { symbols } => symbols.next_multiple_of(4),
             _ => 0,
         }
     }
@@ -125,7 +125,7 @@ impl Layout {
         match self {
             Self::Sixes { .. } => self.tables() / 4 * PACK,
             Self::Nibbles { .. } => self.tables() / 2 * PLANE,
-            Self::Bytes { symbols } => symbols * PLANE,
+            Self::Bytes { .. } => self.tables() * PLANE,
             _ => BLOCK_ROWS * self.row_bytes(),
         }
     }

@@ -11,9 +11,9 @@
 //!
 //! | quantiser | bytes of a D-dimensional code | error of a product × √D / (\|r\| \|q\|) | encoding |
 //! |---|---|---|---|
-//! | [`Rabitq`] of B bits | B D / 8 (B = 1 to 4), D (B = 5 to 8) | .755, .35, .18, .11, .057, .03, .016, .01 | rotation and one pass |
+//! | [`Rabitq`] of B bits | B D / 8 (B = 1 to 4), D (B = 5 to 8) | .755, .37, .20, .11, .058, .032, .018, .009 | rotation and one pass |
 //! | [`Lvq`] of 4 and 8 bits | D / 2, D | .13, .007, if the dimensions have one spread | one pass |
-//! | [`ProductQuantiser`], M sub-spaces of b bits | M b / 8 | depends on the data, which it learns | M 2^b D / M products |
+//! | [`ProductQuantiser`], M sub-spaces of b bits | M b / 8 | depends on the data, which it learns | 2^b D products |
 //!
 //! Beside a code lie 12 bytes of factors (16 for LVQ; 8 without bounds). The query is rounded too, to 8 bits (adding
 //! .0074 to the error above, in quadrature) or to tables of 6 bits (.04); both are in the margin.

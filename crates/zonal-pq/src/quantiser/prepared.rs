@@ -75,7 +75,8 @@ impl Prepared {
         self.layout
     }
 
-    /// The look-up tables, one after the other; empty for rows.
+    /// The look-up tables, one after the other, as [`simd_kernels::LookupTables`] takes them, alone or behind those of
+    /// other queries; empty for rows.
     pub fn tables(&self) -> &[u8] {
         &self.tables
     }

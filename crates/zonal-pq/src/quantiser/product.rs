@@ -72,15 +72,15 @@ impl Default for ProductParams {
 /// Product quantisation (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 2011; with
 /// four bits scanned as by André, Kermarrec and Le Scouarnec, "Cache locality is not enough", VLDB 2015).
 ///
-/// A code is `subspaces` symbols. Two ways to ask: as every [`Quantiser`], with 12 bytes of factors beside the code, the
-/// length correction included, so that the estimate of a vector near the query is not too large by what the code
+/// A code is `subspaces` symbols. Two ways to ask: as every [`Quantiser`], with 12 bytes of factors beside the code,
+/// the length correction included, so that the estimate of a vector near the query is not too large by what the code
 /// lost; or by [`prepare_distances`](Self::prepare_distances), the distance of the query to the decoded vector, with
 /// nothing beside the code.
 ///
 /// Assignments are exact: coordinates are rounded to a grid so fine that sums of products are whole numbers below
-/// 2^24, which `f32` adds without error in any order. Codes and centroids are therefore the same on every tier and for
-/// any number of threads. Half a step of that grid, 1/1448 of the greatest coordinate at 4 dimensions a sub-space, is all that a
-/// coordinate is off by.
+/// 2^24, which `f32` adds without error in any order. Codes and centroids are therefore the same on every tier and
+/// for any number of threads. Half a step of that grid, 1/1448 of the greatest coordinate at 4 dimensions a
+/// sub-space, is all that a coordinate is off by.
 ///
 /// ```
 /// use simd_kernels::Kernels;
@@ -382,7 +382,7 @@ impl Quantiser for ProductQuantiser {
         self.factors(residual, centroid, metric, scratch, code)
     }
 
-    /// Finds the nearest centroids of many vectors at a time, two to four times sooner.
+    /// Finds the nearest centroids of 32 vectors at a time.
     fn encode_rows(
         &self,
         kernels: &'static Kernels,

@@ -65,7 +65,7 @@ impl Default for RabitqParams {
 /// A rotated residual r is stored as u_i = ⌊t r_i / |r|⌋ + 2^(B−1), cut to 0..2^B, and stands for
 /// x̂_i = u_i − (2^B − 1) / 2: a point of a grid of odd halves near t r / |r|. With the factors of [`Factors`],
 /// estimates of products are unbiased over the rotation, with a standard deviation of c_B |r| |q − c| / √D where c_B is
-/// about .755, .35, .18, .11, .057, .03, .016, .01 for B = 1 to 8.
+/// about .755, .37, .20, .11, .058, .032, .018, .009 for B = 1 to 8.
 ///
 /// 1, 2 and 3 bits are scanned by tables of 64 entries, made from the rotated query once for all zones; from 4 bits on
 /// the query is rounded to signed bytes and products are integer. At 8 bits that rounding (.0074) is most of the error.

@@ -1,10 +1,13 @@
 //! The scan: sums of table entries, or products with an integer query, for every code of some blocks.
 
-use simd_kernels::{Kernels, Rows};
+use simd_kernels::{CodeBlocks, Kernels, LookupForms, LookupTables, Rows};
 
 use super::Error;
 use super::error::expect_len;
-use super::layout::{BLOCK_ROWS, Layout, PACK, PLANE};
+use super::layout::{BLOCK_ROWS, Layout};
+
+/// Blocks whose sums are widened at a time.
+const BATCH: usize = 16;
 
 /// What a query brings to a scan: `tables` for codes in planes, `query` for codes in rows.
 ///
@@ -32,7 +35,6 @@ pub(super) fn scan(
     }
     expect_len("sums", blocks.len() / bytes * BLOCK_ROWS, sums.len())?;
     expect_len("tables", layout.tables() * layout.entries(), tables.len())?;
-    let blocks_and_sums = || blocks.chunks_exact(bytes);
     match layout {
         Layout::Rows8 { .. } => {
             kernels.codes_u8().rows(query, Rows::new(blocks, layout.row_bytes())?, sums)?
@@ -46,21 +48,9 @@ pub(super) fn scan(
                 *sum = bits(query, row);
             }
         }
-        Layout::Sixes { .. } => {
-            for (block, sums) in blocks_and_sums().zip(sums.chunks_exact_mut(BLOCK_ROWS)) {
-                sixes(tables, block, sums);
-            }
-        }
-        Layout::Nibbles { .. } => {
-            for (block, sums) in blocks_and_sums().zip(sums.chunks_exact_mut(BLOCK_ROWS)) {
-                nibbles(tables, block, sums);
-            }
-        }
-        Layout::Bytes { .. } => {
-            for (block, sums) in blocks_and_sums().zip(sums.chunks_exact_mut(BLOCK_ROWS)) {
-                bytes_of(tables, block, sums);
-            }
-        }
+        Layout::Sixes { .. } => lookup(kernels.lookup_u6(), layout, tables, blocks, sums)?,
+        Layout::Nibbles { .. } => lookup(kernels.lookup_u4(), layout, tables, blocks, sums)?,
+        Layout::Bytes { .. } => lookup(kernels.lookup_u8(), layout, tables, blocks, sums)?,
     }
     Ok(())
 }
@@ -109,38 +99,41 @@ fn bits(query: &[i8], row: &[u8]) -> i32 {
     sum
 }
 
-fn sixes(tables: &[u8], block: &[u8], sums: &mut [i32]) {
+/// Sums of table entries. The kernel counts in 16 bits: where all tables together may leave these, a block is done
+/// in parts of as many tables as stay within.
+fn lookup<const BITS: usize>(
+    forms: &LookupForms<BITS>,
+    layout: Layout,
+    tables: &[u8],
+    blocks: &[u8],
+    sums: &mut [i32],
+) -> Result<(), Error> {
+    let (all, bytes) = (layout.tables(), layout.block_bytes());
+    // Whole units of four tables, in which planes are packed.
+    let most = usize::from(u16::MAX) / usize::from(layout.greatest_entry()).max(1) / 4 * 4;
+    let mut narrow = [0u16; BATCH * BLOCK_ROWS];
+    if all <= most {
+        let tables = LookupTables::new(tables, all)?;
+        for (blocks, sums) in blocks.chunks(BATCH * bytes).zip(sums.chunks_mut(BATCH * BLOCK_ROWS)) {
+            let narrow = &mut narrow[..sums.len()];
+            forms.sums(tables, CodeBlocks::new(blocks, all)?, narrow)?;
+            for (sum, narrow) in sums.iter_mut().zip(narrow) {
+                *sum = i32::from(*narrow);
+            }
+        }
+        return Ok(());
+    }
     sums.fill(0);
-    let (tables, _) = tables.as_chunks::<64>();
-    for (tables, planes) in tables.chunks_exact(4).zip(block.chunks_exact(PACK)) {
-        let [t0, t1, t2, t3] = tables else { continue };
-        let (b0, rest) = planes.split_at(PLANE);
-        let (b1, b2) = rest.split_at(PLANE);
-        for (((sum, &b0), &b1), &b2) in sums.iter_mut().zip(b0).zip(b1).zip(b2) {
-            let fourth = b0 >> 6 | b1 >> 6 << 2 | b2 >> 6 << 4;
-            let at = |table: &[u8; 64], index: u8| i32::from(table[usize::from(index & 63)]);
-            *sum += at(t0, b0) + at(t1, b1) + at(t2, b2) + at(t3, fourth);
+    let narrow = &mut narrow[..BLOCK_ROWS];
+    for (block, sums) in blocks.chunks_exact(bytes).zip(sums.chunks_exact_mut(BLOCK_ROWS)) {
+        let parts = block.chunks(most / 4 * CodeBlocks::<BITS>::UNIT).zip(tables.chunks(most << BITS));
+        for (block, tables) in parts {
+            let count = tables.len() >> BITS;
+            forms.sums(LookupTables::new(tables, count)?, CodeBlocks::new(block, count)?, narrow)?;
+            for (sum, narrow) in sums.iter_mut().zip(narrow.iter()) {
+                *sum += i32::from(*narrow);
+            }
         }
     }
-}
-
-fn nibbles(tables: &[u8], block: &[u8], sums: &mut [i32]) {
-    sums.fill(0);
-    let (tables, _) = tables.as_chunks::<16>();
-    for (tables, plane) in tables.chunks_exact(2).zip(block.chunks_exact(PLANE)) {
-        let [low, high] = tables else { continue };
-        for (sum, &byte) in sums.iter_mut().zip(plane) {
-            *sum += i32::from(low[usize::from(byte & 15)]) + i32::from(high[usize::from(byte >> 4)]);
-        }
-    }
-}
-
-fn bytes_of(tables: &[u8], block: &[u8], sums: &mut [i32]) {
-    sums.fill(0);
-    let (tables, _) = tables.as_chunks::<256>();
-    for (table, plane) in tables.iter().zip(block.chunks_exact(PLANE)) {
-        for (sum, &byte) in sums.iter_mut().zip(plane) {
-            *sum += i32::from(table[usize::from(byte)]);
-        }
-    }
+    Ok(())
 }

@@ -47,6 +47,20 @@ impl Centroids {
         })
     }
 
+    /// The centroids one after another again.
+    pub(crate) fn rows(&self) -> Result<AlignedVec<i8>, Error> {
+        let mut rows = AlignedVec::zeroed(self.len * self.dim)?;
+        let panel = PANEL_ROWS * self.dim.next_multiple_of(4);
+        for (at, row) in rows.chunks_exact_mut(self.dim).enumerate() {
+            let panel = self.panels.get(at / PANEL_ROWS * panel..).unwrap_or_default();
+            let groups = panel.chunks_exact(4).skip(at % PANEL_ROWS).step_by(PANEL_ROWS);
+            for (to, from) in row.chunks_mut(4).zip(groups) {
+                to.copy_from_slice(from.get(..to.len()).unwrap_or_default());
+            }
+        }
+        Ok(rows)
+    }
+
     /// Distances of one row to all centroids; `out` grows to a whole number of panels, those of the padding far.
     pub(crate) fn distances(
         &self,
@@ -147,6 +161,7 @@ mod tests {
                 .collect();
             let best = (0..exact.len()).min_by_key(|&c| (exact[c], c)).unwrap();
             assert_eq!(found, (best as u32, exact[best]));
+            assert_eq!(packed.rows().unwrap()[..], centroid_rows[..]);
             packed.distances(row, kernels, &mut distances).unwrap();
             assert_eq!(distances, exact);
         }

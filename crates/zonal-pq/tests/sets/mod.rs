@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "every test uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use simd_kernels::Element;
-use zonal_pq::{Metric, Neighbor};
+use simd_kernels::{Element, Rows};
+use zonal_pq::{BuildParams, Metric, Neighbor, SearchParams, Searcher, ZonalPq};
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
@@ -99,4 +99,29 @@ pub fn recall(found: &[Neighbor], truth: &[(u32, f64)]) -> f64 {
     let within = |distance: f32| f64::from(distance) <= last + 1e-5 * last.abs() + 2e-7;
     found.iter().filter(|neighbor| within(neighbor.distance)).count().min(truth.len()) as f64
         / truth.len() as f64
+}
+
+pub fn build<T: Element>(data: &[T], dim: usize, metric: Metric, params: &BuildParams) -> ZonalPq<T> {
+    ZonalPq::build(Rows::new(data, dim).unwrap(), metric, params).unwrap()
+}
+
+/// Ways to search: few zones and many, few candidates and many, more neighbours than there are.
+pub const ASKED: [SearchParams; 5] = [
+    SearchParams::new(7, 3),
+    SearchParams::new(10, 9).rerank(60),
+    SearchParams::new(1, 1).rerank(1),
+    SearchParams::new(5, 100).reach(1.5),
+    SearchParams::new(1000, 1000),
+];
+
+/// Answers to every seventeenth row, asked in every way.
+pub fn answers<T: Element>(index: &ZonalPq<T>, data: &[T], dim: usize) -> Vec<Vec<Neighbor>> {
+    let mut searcher = Searcher::new().unwrap();
+    let mut all = Vec::new();
+    for params in &ASKED {
+        for query in data.chunks_exact(dim).step_by(17) {
+            all.push(index.search(&mut searcher, query, params).unwrap().to_vec());
+        }
+    }
+    all
 }

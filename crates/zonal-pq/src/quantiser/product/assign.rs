@@ -6,8 +6,8 @@ use simd_kernels::{Kernels, PANEL_ROWS, Panels, Rows};
 use super::super::prepared::nearest;
 use super::super::{Error, Scratch};
 
-/// |c|² − 2 ⟨x, c⟩ and everything on the way to it stays within 5/4 dim L² < 2^24 for vectors within ±L and centroids within ±L/2: whole
-/// numbers that `f32` holds, fused or not, in any order.
+/// |c|² − 2 ⟨x, c⟩ and everything on the way to it stays within 5/4 width L² < 2^24 for vectors within ±L and
+/// centroids within ±L/2: whole numbers that `f32` holds, fused or not, in any order.
 const EXACT: f32 = (1u32 << 23) as f32;
 
 /// Vectors whose distances are computed at a time.
