@@ -87,6 +87,10 @@ pub(crate) fn batch<T: Element, P: Postings<T>>(
             expected: "k places for each query",
         });
     }
+    let dim = parts.space.intake.dim;
+    if queries.dim() != dim {
+        return Err(Error::Dimension { argument: "queries", expected: dim, actual: queries.dim() });
+    }
     for (row, query) in queries.iter().enumerate() {
         check_row(query, parts.space.metric, "queries", row)?;
     }

@@ -1,4 +1,5 @@
 //! Searches against the truth by comparison: every metric, element type, way of building and way of searching.
+#![allow(clippy::unwrap_used, reason = "tests fail by it")]
 mod sets;
 
 use sets::{clustered, distance, elements, recall, truth};
