@@ -24,6 +24,7 @@ fn set() -> Dataset {
 fn settings(case: &str) -> Settings {
     Settings {
         graphs: Vec::new(),
+        zonals: Vec::new(),
         cases: vec![case.to_owned()],
         suites: vec![Suite::Hnsw],
         k: 1,
