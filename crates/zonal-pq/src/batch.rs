@@ -151,7 +151,7 @@ fn block<T: Element, P: Postings<T>>(
         ready.inverse_norm = asked.inverse_norm;
         // Handed over by exchange: what the scratch gets back is made anew by the next query.
         std::mem::swap(&mut ready.code, &mut asked.code);
-        ready.candidates.start(params.rerank, f32::INFINITY);
+        ready.candidates.start(params.rerank);
     }
     let ready = work.queries.iter_mut().map(|ready| &mut ready.probes);
     let integers = Rows::new(&work.integers, dim)?;

@@ -50,11 +50,11 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
-    /// Forgets everything and wants the best `wanted`, none of them farther than `limit`.
-    pub(crate) fn start(&mut self, wanted: usize, limit: f32) {
+    /// Forgets everything and wants the best `wanted`.
+    pub(crate) fn start(&mut self, wanted: usize) {
         self.best.clear();
         self.wanted = wanted.max(1);
-        self.limit = limit;
+        self.limit = f32::INFINITY;
         self.best.reserve(2 * self.wanted.min(1 << 16));
     }
 
@@ -150,10 +150,10 @@ mod tests {
     fn the_best_are_the_best_in_any_order() {
         let all: Vec<(u32, f32)> = (0..1000u32).map(|i| (i, ((i * 7919) % 101) as f32 - 50.0)).collect();
         let mut first = Candidates::default();
-        first.start(37, f32::INFINITY);
+        first.start(37);
         first.extend(3, all.iter().copied());
         let mut second = Candidates::default();
-        second.start(37, f32::INFINITY);
+        second.start(37);
         second.extend(3, all.iter().rev().copied());
         let (first, second) = (first.finish(), second.finish());
         first.sort_unstable();

@@ -121,7 +121,7 @@ fn zones<T: Element, P: Postings<T>, F: IdFilter + ?Sized>(
     let all = parts.postings.zones().min(MOST_PROBES);
     let mut nprobe = nprobe;
     loop {
-        searcher.candidates.start(wanted.rerank, wanted.limit);
+        searcher.candidates.start(wanted.rerank);
         route(parts, searcher, nprobe)?;
         scan_first(parts, searcher, params, accepts)?;
         let (mut met, mut visited) = (0, 0);

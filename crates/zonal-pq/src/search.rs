@@ -114,16 +114,14 @@ pub(crate) struct Wanted {
     pub(crate) k: usize,
     /// Candidates.
     pub(crate) rerank: usize,
-    /// Estimates above it are of no interest.
-    pub(crate) limit: f32,
-    /// Nor are distances above it.
+    /// Distances above it are of no interest.
     pub(crate) radius: f32,
 }
 
 impl Wanted {
     /// The `k` nearest.
     pub(crate) fn nearest(params: &SearchParams) -> Self {
-        Self { k: params.k, rerank: params.rerank, limit: f32::INFINITY, radius: f32::INFINITY }
+        Self { k: params.k, rerank: params.rerank, radius: f32::INFINITY }
     }
 }
 
@@ -140,7 +138,7 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
         return Ok(&[]);
     }
     let wanted = Wanted::nearest(&params);
-    searcher.candidates.start(wanted.rerank, wanted.limit);
+    searcher.candidates.start(wanted.rerank);
     route(parts, searcher, params.nprobe)?;
     within_budget(&mut searcher.probes, parts.postings, params.budget);
     scan_first(parts, searcher, &params, |_, _| true)?;

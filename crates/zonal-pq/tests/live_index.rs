@@ -109,6 +109,19 @@ fn model_test(metric: Metric, params: &LiveParams, seed: u64) {
         let found = index.snapshot();
         let found = found.search_filtered(&mut searcher, &query, &params, &some).unwrap();
         agrees(found, &matching, metric, &query, 5);
+        // Of the nearest eight those within the distance of the sixth, and nothing else.
+        let snapshot = index.snapshot();
+        let near = snapshot.search(&mut searcher, &query, &everything(8)).unwrap().to_vec();
+        if let Some(sixth) = near.get(5) {
+            let zones = usize::MAX;
+            let found = snapshot.search_range(&mut searcher, &query, sixth.distance, zones).unwrap();
+            let expected = near.iter().filter(|found| found.distance <= sixth.distance).count();
+            assert!(found.len() >= expected && found[..6] == near[..6], "{found:?} {near:?}");
+            assert!(found.iter().all(|found| found.distance <= sixth.distance));
+            let few = everything(2);
+            let found = snapshot.search_within(&mut searcher, &query, sixth.distance, &few).unwrap();
+            assert_eq!(found, &near[..2]);
+        }
         if let Some((&key, vector)) = model.iter().nth(random.below(model.len().max(1))) {
             assert_eq!(index.get(key), Some(&vector[..]));
         }

@@ -13,6 +13,7 @@ use crate::batch::{BatchSearcher, NO_NEIGHBOR, batch};
 use crate::candidates::MOST_PROBES;
 use crate::params::SearchParams;
 use crate::posting::Postings;
+use crate::range::within;
 use crate::search::{Searcher, Wanted, knn, refine, route, scan};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
@@ -73,6 +74,28 @@ fn search<'s, T: Element>(
     Ok(found)
 }
 
+fn search_within<'s, T: Element>(
+    state: &State<T>,
+    searcher: &'s mut LiveSearcher,
+    query: &[T],
+    radius: f32,
+    params: &SearchParams,
+) -> Result<&'s [Found], Error> {
+    let LiveSearcher { inner, found } = searcher;
+    found.clear();
+    let neighbours = within(&state.parts(), inner, query, radius, &params.resolve(None)?)?;
+    reserve(found, neighbours.len())?;
+    found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
+    found.sort_unstable_by(order);
+    Ok(found)
+}
+
+/// Everything of so many zones.
+fn all<T: Element>(state: &State<T>, nprobe: usize) -> SearchParams {
+    let rows = Postings::<T>::rows(state);
+    SearchParams::new(rows, nprobe).rerank(rows)
+}
+
 fn search_filtered<'s, T: Element>(
     state: &State<T>,
     searcher: &'s mut LiveSearcher,
@@ -92,7 +115,7 @@ fn search_filtered<'s, T: Element>(
         |slots: &[u32], row: u32| slots.get(row as usize).is_some_and(|&slot| accepts(state.key(slot)));
     let wanted = Wanted::nearest(&params);
     loop {
-        inner.candidates.start(wanted.rerank, wanted.limit);
+        inner.candidates.start(wanted.rerank);
         route(&parts, inner, params.nprobe)?;
         scan::<T, _>(&parts, inner, 0..usize::MAX, is_wanted)?;
         // What matches lies farther away than what is nearest: look on where too little did.
@@ -207,6 +230,37 @@ impl<T: Element> LiveReader<T> {
         search_filtered(&self.reader.pin(), searcher, query, params, accepts)
     }
 
+    /// [`search`](Self::search) for neighbours that are not farther than `radius`: see
+    /// [`ZonalPq::search_within`](crate::ZonalPq::search_within).
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), and [`Error::Parameter`] if `radius` is NaN.
+    pub fn search_within<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher,
+        query: &[T],
+        radius: f32,
+        params: &SearchParams,
+    ) -> Result<&'s [Found], Error> {
+        search_within(&self.reader.pin(), searcher, query, radius, params)
+    }
+
+    /// Everything within `radius` in the `nprobe` nearest zones: see
+    /// [`ZonalPq::search_range`](crate::ZonalPq::search_range).
+    ///
+    /// # Errors
+    /// As [`search_within`](Self::search_within).
+    pub fn search_range<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher,
+        query: &[T],
+        radius: f32,
+        nprobe: usize,
+    ) -> Result<&'s [Found], Error> {
+        let state = self.reader.pin();
+        search_within(&state, searcher, query, radius, &all(&state, nprobe))
+    }
+
     /// [`search`](Self::search) for every query, all in one version, on the current rayon pool: zone by zone. `out`
     /// holds `k` places a query, filled up with [`NOT_FOUND`]. Results are those of single searches.
     ///
@@ -261,6 +315,36 @@ impl<T: Element> LiveSnapshot<T> {
         accepts: &(impl Fn(u64) -> bool + ?Sized),
     ) -> Result<&'s [Found], Error> {
         search_filtered(&self.state, searcher, query, params, accepts)
+    }
+
+    /// [`search`](Self::search) for neighbours that are not farther than `radius`: see
+    /// [`ZonalPq::search_within`](crate::ZonalPq::search_within).
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), and [`Error::Parameter`] if `radius` is NaN.
+    pub fn search_within<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher,
+        query: &[T],
+        radius: f32,
+        params: &SearchParams,
+    ) -> Result<&'s [Found], Error> {
+        search_within(&self.state, searcher, query, radius, params)
+    }
+
+    /// Everything within `radius` in the `nprobe` nearest zones: see
+    /// [`ZonalPq::search_range`](crate::ZonalPq::search_range).
+    ///
+    /// # Errors
+    /// As [`search_within`](Self::search_within).
+    pub fn search_range<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher,
+        query: &[T],
+        radius: f32,
+        nprobe: usize,
+    ) -> Result<&'s [Found], Error> {
+        search_within(&self.state, searcher, query, radius, &all(&self.state, nprobe))
     }
 
     /// As [`LiveReader::search_batch`], of this version.
