@@ -6,7 +6,7 @@
 
 use hnsw::pieces::{check_row, chunks};
 use layouts::Neighbor;
-use simd_kernels::{Element, Rows};
+use simd_kernels::{Element, Rows, prefetch_slice};
 
 use crate::Error;
 use crate::candidates::Candidates;
@@ -49,11 +49,14 @@ struct Work {
     visits: Vec<Visit>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A query's visit of a zone. What it needs of the probe is here: looking it up would wait for memory each time.
+#[derive(Clone, Copy, Debug)]
 struct Visit {
     zone: u32,
     query: u32,
     probe: u32,
+    /// |q − c|².
+    distance: f32,
 }
 
 /// What a block knows of one query.
@@ -172,10 +175,15 @@ fn block<T: Element, P: Postings<T>>(
                 zone: to.zone,
                 query: query as u32,
                 probe: probe as u32,
+                distance: to.distance,
             }));
         }
-        work.visits.sort_unstable();
-        for visits in work.visits.chunk_by(|a, b| a.zone == b.zone) {
+        work.visits.sort_unstable_by_key(|visit| u64::from(visit.zone) << 32 | u64::from(visit.query));
+        let mut zones = work.visits.chunk_by(|a, b| a.zone == b.zone).peekable();
+        while let Some(visits) = zones.next() {
+            if let Some(&[Visit { zone, .. }, ..]) = zones.peek() {
+                parts.postings.fetch(*zone);
+            }
             let Some(&Visit { zone, .. }) = visits.first() else { continue };
             let posting = parts.postings.scanned(zone);
             let places = posting.places;
@@ -186,14 +194,16 @@ fn block<T: Element, P: Postings<T>>(
                 }
                 let Some(sums) = estimates.sums.get_mut(..visits.len() * places) else { continue };
                 let asked = visits.iter().filter_map(|visit| work.queries.get(visit.query as usize));
+                asked
+                    .clone()
+                    .for_each(|ready| prefetch_slice(std::slice::from_ref(ready), size_of::<Ready>()));
                 let asked = asked.map(|ready| &ready.code);
                 parts.code.sums(asked, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
                 for (at, visit) in visits.iter().enumerate() {
                     let Some(ready) = work.queries.get_mut(visit.query as usize) else { continue };
-                    let Some(probe) = ready.probes.get(visit.probe as usize) else { continue };
                     let (range, limit) = (at * places..(at + 1) * places, ready.candidates.limit());
                     let found = estimates.select(range, limit, parts.kernels, |sums, out| {
-                        parts.code.estimates(&ready.code, probe.distance, sums, posting.factors, out);
+                        parts.code.estimates(&ready.code, visit.distance, sums, posting.factors, out);
                     })?;
                     ready.candidates.extend(visit.probe as usize, found);
                 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use layouts::{AlignedVec, Storage};
-use simd_kernels::Element;
+use simd_kernels::{Element, prefetch_slice};
 
 use crate::zones::NONE;
 
@@ -34,6 +34,13 @@ pub(crate) trait Postings<T>: Sync {
     }
     /// What a scan of a zone reads.
     fn scanned(&self, zone: u32) -> Scanned<'_>;
+    /// Asks for the memory that a scan of a zone will read.
+    #[inline]
+    fn fetch(&self, zone: u32) {
+        let posting = self.scanned(zone);
+        prefetch_slice(posting.codes, FETCHED);
+        prefetch_slice(posting.factors, FETCHED);
+    }
     /// The ids of a zone's rows.
     fn ids(&self, zone: u32) -> &[u32];
     /// Whether integer rows are kept.
@@ -54,6 +61,8 @@ pub(crate) trait Postings<T>: Sync {
     fn home(&self, zone: u32, row: usize) -> u32;
 }
 
+/// Most bytes of codes, and of factors, that are asked for ahead.
+const FETCHED: usize = 16 << 10;
 /// Bytes of codes and factors that a second-level cache holds beside what else a query touches.
 const SMALL: usize = 768 << 10;
 

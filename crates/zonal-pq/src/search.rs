@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use hnsw::Metric;
 use layouts::Neighbor;
-use simd_kernels::{Element, Kernels, prefetch_slice};
+use simd_kernels::{Element, Kernels};
 
 use crate::Error;
 use crate::candidates::{Candidates, Estimates};
@@ -14,9 +14,6 @@ use crate::posting::Postings;
 use crate::refine::{Asked, Refiner};
 use crate::route::{Probe, RouteScratch, Router};
 use crate::space::Space;
-
-/// Most bytes of the next zone that are asked for while one is scanned.
-const FETCHED: usize = 16 << 10;
 
 /// Memory of one search at a time: made once per thread, used for any number of queries and indexes.
 #[derive(Debug)]
@@ -216,9 +213,7 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
     for (index, probe) in probes.iter().enumerate() {
         let posting = parts.postings.scanned(probe.zone);
         if let Some(next) = searcher.probes.get(first + index + 1) {
-            let next = parts.postings.scanned(next.zone);
-            prefetch_slice(next.codes, FETCHED);
-            prefetch_slice(next.factors, FETCHED);
+            parts.postings.fetch(next.zone);
         }
         let estimates = &mut searcher.estimates;
         if estimates.sums.len() < posting.places {

@@ -149,6 +149,9 @@ impl<T: Element> Postings<T> for View<'_, T> {
         self.index.starts.last().map_or(0, |&end| end as usize)
     }
 
+    /// Nothing: asking for memory here would be reading the file.
+    fn fetch(&self, _: u32) {}
+
     fn scanned(&self, zone: u32) -> Scanned<'_> {
         let Some(zone) = self.zone(zone) else {
             return Scanned { len: 0, codes: &[], places: 0, factors: &[] };
