@@ -4,7 +4,7 @@ use simd_kernels::{Kernels, Tier, TierError};
 
 use crate::baseline::Baseline;
 use crate::covertree_suite::{self, CovertreeSettings, CovertreeSuiteError};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Metric};
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Suite};
 use crate::exact::ExactEngine;
@@ -476,13 +476,15 @@ fn engines_of(
                 .map(|(dtype, spec)| Box::new(GraphEngine::new(dtype, spec)) as Box<dyn Engine>)
                 .collect()
         }
+        // Bits are another matter; asked for zones of them alone, the engine says so.
+        Suite::ZonalPq if dataset.metric == Metric::Hamming && settings.suites.len() > 1 => Vec::new(),
         Suite::ZonalPq => {
             let dtypes = settings.dtypes.clone().unwrap_or_else(|| vec![graph_dtype(settings, dataset)]);
             let specs =
                 if settings.zonals.is_empty() { vec![ZonalSpec::default()] } else { settings.zonals.clone() };
             dtypes
                 .into_iter()
-                .filter(|&dtype| dtype != Dtype::F64)
+                .filter(|&dtype| dtype != Dtype::F64 && (dtype != Dtype::Bits || settings.suites.len() == 1))
                 .flat_map(|dtype| specs.iter().map(move |spec| (dtype, spec.clone())))
                 .map(|(dtype, spec)| Box::new(ZonalEngine::new(dtype, spec)) as Box<dyn Engine>)
                 .collect()
