@@ -93,7 +93,8 @@ fn lives_until_killed() {
     let mut out = std::io::stderr();
     for at in start.. {
         apply(&mut index, at);
-        writeln!(out, "step {at}").unwrap();
+        // One write: a line that is torn by the kill would tell a wrong step.
+        out.write_all(format!("step {at}\n").as_bytes()).unwrap();
         if at % 17 == 0 {
             index.maintain(5).unwrap();
         }
