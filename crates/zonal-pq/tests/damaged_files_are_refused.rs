@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+#[path = "all/sets.rs"]
 mod sets;
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -2,6 +2,7 @@
 //! no memory that grows with its rows.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+#[path = "all/sets.rs"]
 mod sets;
 
 use std::alloc::{GlobalAlloc, Layout, System};

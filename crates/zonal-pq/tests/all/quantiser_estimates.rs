@@ -1,9 +1,7 @@
 //! Estimates are unbiased, spread as the theory says, and keep within their bounds.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-mod quantiser_support;
-
-use quantiser_support::{Random, directions, dot, gaussian, l2_squared, moments};
+use crate::quantiser_support::{Random, directions, dot, gaussian, l2_squared, moments};
 use simd_kernels::Kernels;
 use zonal_pq::quantiser::{
     Codes, Encoding, Lvq, Metric, Prepared, ProductParams, ProductQuantiser, Quantiser, Rabitq, RabitqParams,

@@ -2,15 +2,13 @@
 //! bytes depend on vectors and parameters alone.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
-mod sets;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::sets::{answers, build, clustered, elements};
 use layouts::AlignedVec;
 use layouts::container::{Checks, OpenOptions, Problem, Residence, Writer, checksum};
-use sets::{answers, build, clustered, elements};
 use simd_kernels::{Element, Tier, bf16, f16};
 use zonal_pq::quantiser::SymbolBits;
 use zonal_pq::{BuildParams, Error, Metric, Refine, ScanCode, SearchParams, Searcher, ZonalPq, describe};
@@ -226,7 +224,7 @@ fn the_tier_changes_nothing() {
             continue;
         }
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "what_a_child_process_builds", "--nocapture"])
+            .args(["--exact", "files_survive_a_round_trip::what_a_child_process_builds", "--nocapture"])
             .env(CHILD, "1")
             .env("NIGH_SIMD", tier.name())
             .output()

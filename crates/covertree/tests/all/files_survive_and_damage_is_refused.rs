@@ -1,12 +1,10 @@
 //! A saved tree answers as before, mapped or in memory; any damage is refused, or changes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::Random;
+use crate::common::Random;
 use covertree::{Error, Search, VectorMetric, VectorTree};
 use layouts::Span;
 use layouts::container::{Checks, Container, OpenOptions, Placement, Residence, Writer};

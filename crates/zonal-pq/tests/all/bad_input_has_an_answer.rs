@@ -1,8 +1,6 @@
 //! Input that is wrong or odd: a typed error that names the argument, or a defined result.
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
-mod sets;
-
-use sets::{clustered, elements};
+use crate::sets::{clustered, elements};
 use simd_kernels::Rows;
 use zonal_pq::{
     BatchSearcher, BuildParams, Error, Metric, NO_NEIGHBOR, ScanCode, SearchParams, Searcher, ZonalPq,

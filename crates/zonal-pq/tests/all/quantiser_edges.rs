@@ -1,9 +1,7 @@
 //! Inputs at the edge: odd dimensions, vectors at the centroid, equal vectors, and what is refused.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-mod quantiser_support;
-
-use quantiser_support::{gaussian, l2_squared};
+use crate::quantiser_support::{gaussian, l2_squared};
 use simd_kernels::Kernels;
 use zonal_pq::quantiser::{
     Access, Codes, Encoding, Error, Factors, Layout, Lvq, Metric, Prepared, ProductParams, ProductQuantiser,
@@ -78,10 +76,11 @@ fn a_vector_at_the_centroid_has_the_distance_of_the_centroid() {
                 codes.margins(&prepared, zone, 5.0, &mut margins).unwrap();
                 for ((estimate, margin), row) in own.iter().zip(&margins).zip(rows.chunks_exact(dim)) {
                     let exact = match metric {
-                        Metric::InnerProduct => -quantiser_support::dot(centre, row),
+                        Metric::InnerProduct => -crate::quantiser_support::dot(centre, row),
                         _ => l2_squared(centre, row),
                     };
-                    let size = quantiser_support::dot(centre, centre) + quantiser_support::dot(row, row);
+                    let size = crate::quantiser_support::dot(centre, centre)
+                        + crate::quantiser_support::dot(row, row);
                     let off = (f64::from(*estimate) - exact).abs();
                     assert!(
                         off <= f64::from(*margin) + 1e-4 * size,
@@ -117,7 +116,7 @@ fn queries_of_equal_values_and_of_zeros_are_answered() {
             for (estimate, row) in
                 estimates(&codes, &*quantiser, &vec![0.0; dim]).iter().zip(rows.chunks_exact(dim))
             {
-                let exact = quantiser_support::dot(row, row);
+                let exact = crate::quantiser_support::dot(row, row);
                 assert!((f64::from(*estimate) - exact).abs() <= 1e-5 * exact, "{quantiser:?}");
             }
             for value in [-0.5, 1e-30, 1e-42] {

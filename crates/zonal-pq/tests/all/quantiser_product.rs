@@ -1,9 +1,7 @@
 //! What only product codes have: training, assignment, codebooks, tables of distances.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-mod quantiser_support;
-
-use quantiser_support::{Random, gaussian, l2_squared};
+use crate::quantiser_support::{Random, gaussian, l2_squared};
 use simd_kernels::Kernels;
 use zonal_pq::quantiser::{
     Codes, Error, Metric, Prepared, ProductParams, ProductQuantiser, Quantiser, Rotation, Scratch, SymbolBits,

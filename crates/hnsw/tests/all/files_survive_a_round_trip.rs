@@ -1,15 +1,13 @@
 //! An index that was saved and opened, however it is opened, answers as it did, and saves as the same bytes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod sets;
-
 use std::fs;
 use std::path::Path;
 
+use crate::sets::{build, clustered, elements, search};
 use hnsw::{BuildParams, Error, Hnsw, Metric, Neighbor, Quality, Storage, describe};
 use layouts::AlignedVec;
 use layouts::container::{Checks, OpenOptions, Problem, Residence, Writer};
-use sets::{build, clustered, elements, search};
 use simd_kernels::{Element, bf16, f16};
 
 const DIM: usize = 30;
@@ -164,7 +162,7 @@ fn a_save_that_fails_leaves_the_old_file() {
     let child = std::process::Command::new("sh")
         .args([
             "-c",
-            r#"trap "" XFSZ; ulimit -f 8; exec "$0" --exact what_a_child_process_saves --nocapture"#,
+            r#"trap "" XFSZ; ulimit -f 8; exec "$0" --exact files_survive_a_round_trip::what_a_child_process_saves --nocapture"#,
         ])
         .arg(std::env::current_exe().unwrap())
         .env(CHILD, &path)

@@ -1,9 +1,7 @@
 //! After any series of insertions and removals a tree answers as brute force over what is left.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Random, assert_same, measure, nearest};
+use crate::common::{Random, assert_same, measure, nearest};
 use covertree::{BuildOptions, CoverTree, Error, Search, Searcher, VectorMetric, VectorTree};
 use proptest::prelude::*;
 

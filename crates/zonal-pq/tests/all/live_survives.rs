@@ -116,7 +116,7 @@ fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
         }
         std::fs::write(folder.path().join("start"), done.to_string()).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "lives_until_killed", "--nocapture"])
+            .args(["--exact", "live_survives::lives_until_killed", "--nocapture"])
             .env(FOLDER, folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

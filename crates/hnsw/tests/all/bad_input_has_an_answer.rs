@@ -1,10 +1,8 @@
 //! Whatever is built from or searched for: a typed error that names the argument, or a result that is defined.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod sets;
-
+use crate::sets::{Random, build, clustered, elements, expect_sound, modes, recall, search, truth};
 use hnsw::{BuildParams, Error, Hnsw, Metric, SearchParams, Searcher, Storage};
-use sets::{Random, build, clustered, elements, expect_sound, modes, recall, search, truth};
 use simd_kernels::{Element, Rows, bf16, f16};
 
 const FLOATS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];

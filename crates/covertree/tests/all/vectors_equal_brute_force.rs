@@ -1,9 +1,7 @@
 //! Every answer about rows of numbers is that of brute force, bit for bit, ties included.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Random, assert_same, brute_force};
+use crate::common::{Random, assert_same, brute_force};
 use covertree::{BuildOptions, Search, Searcher, Traversal, VectorMetric, VectorTree};
 use proptest::prelude::*;
 

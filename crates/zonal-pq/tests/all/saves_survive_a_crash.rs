@@ -2,14 +2,12 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod sets;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sets::{answers, build, clustered, elements};
+use crate::sets::{answers, build, clustered, elements};
 use zonal_pq::{BuildParams, DiskIndex, Error, Metric, ZonalPq};
 
 const DIM: usize = 24;
@@ -48,7 +46,7 @@ fn what_a_child_process_saves() {
 
 fn child() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "what_a_child_process_saves", "--nocapture"]);
+    command.args(["--exact", "saves_survive_a_crash::what_a_child_process_saves", "--nocapture"]);
     command
 }
 
@@ -63,7 +61,7 @@ fn a_save_that_fails_leaves_the_old_file() {
     let child = Command::new("sh")
         .args([
             "-c",
-            r#"trap "" XFSZ; ulimit -f 64; exec "$0" --exact what_a_child_process_saves --nocapture"#,
+            r#"trap "" XFSZ; ulimit -f 64; exec "$0" --exact saves_survive_a_crash::what_a_child_process_saves --nocapture"#,
         ])
         .arg(std::env::current_exe().unwrap())
         .env(FAILS, &path)

@@ -1,9 +1,7 @@
 //! Filters, ranges, batches and iterators of a changing index that has lost a third of its rows, against exact scans.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod common;
-
-use common::{DIM, Random, clustered};
+use crate::common::{DIM, Random, clustered};
 use hnsw::{
     BuildParams, Error, Found, LiveBatchSearcher, LiveHnsw, LiveParams, LiveSearcher, Metric, NO_KEY,
     SearchParams, Snapshot, Storage,

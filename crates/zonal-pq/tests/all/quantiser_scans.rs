@@ -1,9 +1,7 @@
 //! Layouts and scans equal their scalar truth, and codes and estimates are the same bits on every tier.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-mod quantiser_support;
-
-use quantiser_support::{Random, gaussian};
+use crate::quantiser_support::{Random, gaussian};
 use simd_kernels::{Kernels, Tier};
 use zonal_pq::quantiser::{
     Access, BLOCK_ROWS, Codes, Encoding, Error, Layout, Lvq, Metric, Prepared, ProductParams,
@@ -241,10 +239,10 @@ fn rotations_are_the_same_bits_on_every_tier_and_orthogonal() {
             rotation.apply(kernels, &vector, &mut rotated).unwrap();
             let bits: Vec<u32> = rotated.iter().map(|x| x.to_bits()).collect();
             assert_eq!(first.get_or_insert_with(|| bits.clone()), &bits, "{dim}");
-            let length = |x: &[f32]| quantiser_support::dot(x, x).sqrt();
+            let length = |x: &[f32]| crate::quantiser_support::dot(x, x).sqrt();
             assert!((length(&rotated) / length(&vector) - 1.0).abs() < 1e-5, "{dim}");
             rotation.invert(kernels, &rotated, &mut back).unwrap();
-            let off = quantiser_support::l2_squared(&back, &vector).sqrt();
+            let off = crate::quantiser_support::l2_squared(&back, &vector).sqrt();
             assert!(off < 1e-5 * length(&vector), "{dim}: {off}");
         }
         // Unit vectors stay orthogonal, and spread over the dimensions.
@@ -260,7 +258,7 @@ fn rotations_are_the_same_bits_on_every_tier_and_orthogonal() {
         for (i, a) in rotated.iter().enumerate() {
             for (j, b) in rotated.iter().enumerate() {
                 let expected = f64::from(u8::from(i == j));
-                assert!((quantiser_support::dot(a, b) - expected).abs() < 1e-5, "{dim}: {i} {j}");
+                assert!((crate::quantiser_support::dot(a, b) - expected).abs() < 1e-5, "{dim}: {i} {j}");
             }
             let largest = a.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
             assert!(dim < 64 || largest < 8.0 / (dim as f32).sqrt(), "{dim}: unit {i} stays at {largest}");

@@ -2,9 +2,7 @@
 //! discrete metric, and numbers on a line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Random, assert_same, nearest};
+use crate::common::{Random, assert_same, nearest};
 use covertree::{BuildOptions, CoverTree, Metric, Search, Searcher, Traversal};
 use proptest::prelude::*;
 

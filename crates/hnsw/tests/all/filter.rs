@@ -1,9 +1,7 @@
 //! Filtered searches against brute force over the matches.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{DIM, Random, build, clustered, exact, recall, sorted_and_unique};
+use crate::common::{DIM, Random, build, clustered, exact, recall, sorted_and_unique};
 use hnsw::{Hnsw, IdFilter, IdSet, Metric, Neighbor, SearchParams, Searcher, Storage};
 
 const ROWS: usize = 6000;

@@ -1,12 +1,10 @@
 //! The bytes of an index depend on the vectors and the parameters alone: not on threads, not on the CPU.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod sets;
-
 use std::process::Command;
 
+use crate::sets::{build, clustered, elements};
 use hnsw::{BuildParams, Metric, Quality, Storage};
-use sets::{build, clustered, elements};
 use simd_kernels::{Element, Tier, bf16, f16};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -63,7 +61,7 @@ fn the_tier_changes_nothing() {
             continue;
         }
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "what_a_child_process_builds", "--nocapture"])
+            .args(["--exact", "builds_are_deterministic::what_a_child_process_builds", "--nocapture"])
             .env(CHILD, "1")
             .env("NIGH_SIMD", tier.name())
             .output()

@@ -1,8 +1,6 @@
 //! Searches against the truth by comparison: every metric, element type, way of building and way of searching.
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
-mod sets;
-
-use sets::{clustered, distance, elements, recall, truth};
+use crate::sets::{clustered, distance, elements, recall, truth};
 use simd_kernels::{Element, Rows, bf16, f16};
 use zonal_pq::quantiser::SymbolBits;
 use zonal_pq::{

@@ -1,9 +1,7 @@
 //! Range search, iteration, batches and recall targets against brute force and against one another.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{DIM, build, clustered, exact, recall, sorted_and_unique};
+use crate::common::{DIM, build, clustered, exact, recall, sorted_and_unique};
 use hnsw::{
     BatchSearcher, BuildParams, Calibration, Error, Hnsw, IdSet, Metric, NO_NEIGHBOR, Neighbors,
     SearchParams, Searcher, Storage,

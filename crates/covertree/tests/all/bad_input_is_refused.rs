@@ -2,9 +2,7 @@
 //! not depend on the number of threads.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::Random;
+use crate::common::Random;
 use covertree::{BuildOptions, CoverTree, Error, Search, Searcher, Traversal, VectorMetric, VectorTree};
 
 fn tree() -> VectorTree {

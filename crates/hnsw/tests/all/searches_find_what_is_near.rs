@@ -1,10 +1,8 @@
 //! Recall against brute force: every metric, element type and storage; and exact where the beam holds everything.
 #![allow(clippy::unwrap_used)]
 
-mod sets;
-
+use crate::sets::{Random, clustered, elements, expect_sound, recall, truth};
 use hnsw::{BuildParams, Hnsw, Metric, Quality, SearchParams, Searcher, Storage};
-use sets::{Random, clustered, elements, expect_sound, recall, truth};
 use simd_kernels::{Element, Rows, bf16, f16};
 
 const ROWS: usize = 4000;

@@ -2,11 +2,9 @@
 //! their true distances; and the truth itself where the beam holds every row.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod sets;
-
+use crate::sets::{Random, build, clustered, elements, expect_sound, recall, search, truth};
 use hnsw::{BuildParams, Metric, Quality, Storage};
 use proptest::prelude::*;
-use sets::{Random, build, clustered, elements, expect_sound, recall, search, truth};
 use simd_kernels::{Element, bf16, f16};
 
 #[derive(Clone, Debug)]
