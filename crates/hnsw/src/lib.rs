@@ -124,7 +124,7 @@ pub use search::Searcher;
 pub mod pieces {
     pub use crate::intake::{Intake, check_row, nearest, norm_squared};
     pub use crate::metric::{Exact, Query, sortable};
-    pub use crate::parallel::{PerThread, blocks, chunks, threads};
+    pub use crate::parallel::{PerThread, threads, try_blocks, try_chunks};
     pub use crate::rotation::{Moments, Rotation, principal};
 }
 

@@ -5,18 +5,18 @@
 
 use crate::Error;
 
-/// `work(block, start..end)` for every block of `size` items, results in order.
-pub fn blocks<R: Send>(
+/// `work(start..end)` for every block of `size` items, results in order. The error is that of the first block that
+/// failed, not of the first to fail.
+pub fn try_blocks<R: Send, E: Send>(
     len: usize,
     size: usize,
-    work: impl Fn(std::ops::Range<usize>) -> Result<R, Error> + Sync + Send,
-) -> Result<Vec<R>, Error> {
+    work: impl Fn(std::ops::Range<usize>) -> Result<R, E> + Sync + Send,
+) -> Result<Vec<R>, E> {
     let block = |index: usize| work(index * size..((index + 1) * size).min(len));
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
-        // The error of the first block, not of the first to fail.
-        let results: Vec<Result<R, Error>> = (0..len.div_ceil(size)).into_par_iter().map(block).collect();
+        let results: Vec<Result<R, E>> = (0..len.div_ceil(size)).into_par_iter().map(block).collect();
         results.into_iter().collect()
     }
     #[cfg(not(feature = "rayon"))]
@@ -25,21 +25,40 @@ pub fn blocks<R: Send>(
     }
 }
 
-/// `work(index, chunk)` for every chunk of `size` items of `data`.
-pub fn chunks<T: Send>(
+/// `work(index, chunk)` for every chunk of `size` items of `data`. The error is that of the first chunk that failed.
+pub fn try_chunks<T: Send, E: Send>(
     data: &mut [T],
     size: usize,
-    work: impl Fn(usize, &mut [T]) -> Result<(), Error> + Sync + Send,
-) -> Result<(), Error> {
+    work: impl Fn(usize, &mut [T]) -> Result<(), E> + Sync + Send,
+) -> Result<(), E> {
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
-        data.par_chunks_mut(size).enumerate().try_for_each(|(index, chunk)| work(index, chunk))
+        let failed = |(index, chunk): (usize, &mut [T])| work(index, chunk).err();
+        data.par_chunks_mut(size).enumerate().find_map_first(failed).map_or(Ok(()), Err)
     }
     #[cfg(not(feature = "rayon"))]
     {
         data.chunks_mut(size).enumerate().try_for_each(|(index, chunk)| work(index, chunk))
     }
+}
+
+/// [`try_blocks`] with the error of this crate.
+pub(crate) fn blocks<R: Send>(
+    len: usize,
+    size: usize,
+    work: impl Fn(std::ops::Range<usize>) -> Result<R, Error> + Sync + Send,
+) -> Result<Vec<R>, Error> {
+    try_blocks(len, size, work)
+}
+
+/// [`try_chunks`] with the error of this crate.
+pub(crate) fn chunks<T: Send>(
+    data: &mut [T],
+    size: usize,
+    work: impl Fn(usize, &mut [T]) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    try_chunks(data, size, work)
 }
 
 /// One value per thread, made when a thread first asks.

@@ -4,14 +4,14 @@
 //! cache while several queries at a time are multiplied with them. Each query visits its nearest zone in a first
 //! pass, so that its limit is tight before the rest comes.
 
-use hnsw::pieces::{check_row, chunks};
+use hnsw::pieces::check_row;
 use layouts::Neighbor;
 use simd_kernels::{Element, Rows, prefetch_slice};
 
 use crate::Error;
 use crate::candidates::Candidates;
 use crate::code::CodeQuery;
-use crate::error::inner;
+use crate::parallel::chunks;
 use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::refine::Asked;
@@ -106,17 +106,16 @@ pub(crate) fn batch<T: Element, P: Postings<T>>(
         let taken = scratch.free.lock().ok().and_then(|mut free| free.pop());
         let mut work = match taken {
             Some(work) => work,
-            None => Work::new().map_err(inner)?,
+            None => Work::new()?,
         };
         let start = index * size;
         let Some(rows) = queries.slice(start, start + out.len() / params.k) else { return Ok(()) };
-        let done = block(parts, &mut work, rows, &within, params.k, out).map_err(inner);
+        let done = block(parts, &mut work, rows, &within, params.k, out);
         if let Ok(mut free) = scratch.free.lock() {
             free.push(work);
         }
         done
-    })?;
-    Ok(())
+    })
 }
 
 /// Copies results and pads them.

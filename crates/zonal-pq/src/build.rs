@@ -1,6 +1,6 @@
 //! Building: integer rows, zones, codes, postings. The same bytes for any number of threads and on every CPU.
 
-use hnsw::pieces::{blocks, check_row, chunks};
+use hnsw::pieces::check_row;
 use hnsw::{Metric, Progress};
 use layouts::{AlignedVec, Storage};
 use simd_kernels::{Element, Kernels, Rows};
@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::error::Error;
 use crate::head::HeadCode;
 use crate::index::ZonalPq;
+use crate::parallel::{blocks, chunks};
 use crate::params::{BuildParams, Refine, ScanCode};
 use crate::posting::{Frozen, nothing};
 use crate::progress::Stages;
@@ -272,7 +273,7 @@ fn fill<T: Element>(
                 (vectors.row(row).unwrap_or_default(), integers.row(row).unwrap_or_default())
             });
             let part = encode(rows, centroid, (space, code), kernels);
-            parts.push(part.map_err(crate::error::inner)?);
+            parts.push(part?);
         }
         Ok(parts)
     })?;

@@ -2,11 +2,11 @@
 //!
 //! Measuring counts neighbours found and rows scanned, and looks at no clock: the same table on every machine.
 
-use hnsw::pieces::blocks;
 use layouts::Neighbor;
 use simd_kernels::{Element, Rows};
 
 use crate::batch::{BatchSearcher, batch};
+use crate::parallel::blocks;
 use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::search::{Parts, Searcher};
@@ -174,7 +174,7 @@ fn measure<T: Element, P: Postings<T>>(
             for nprobe in ladder(zones) {
                 let params = SearchParams::new(places, nprobe).reach(reach);
                 let counts = blocks(sample.len(), 16, |range| {
-                    counted(parts, sample, range, &params, (&truth, &owns), k).map_err(crate::error::inner)
+                    counted(parts, sample, range, &params, (&truth, &owns), k)
                 })?;
                 let sum = |of: fn(&(usize, usize, u64)) -> u64| counts.iter().map(of).sum::<u64>();
                 let (hit, of) = (sum(|c| c.0 as u64), sum(|c| c.1 as u64));

@@ -144,20 +144,3 @@ impl From<hnsw::Error> for Error {
         }
     }
 }
-
-/// The pieces shared with the graph speak its errors; ours come through them as what they were.
-pub(crate) fn inner(error: Error) -> hnsw::Error {
-    match error {
-        Error::Layout(error) => hnsw::Error::Layout(error),
-        Error::Shape(error) => hnsw::Error::Shape(error),
-        Error::Tier(error) => hnsw::Error::Tier(error),
-        Error::Container(error) => hnsw::Error::Container(error),
-        Error::Dimension { argument, expected, actual } => {
-            hnsw::Error::Dimension { argument, expected, actual }
-        }
-        Error::NotFinite { argument, row, column } => hnsw::Error::NotFinite { argument, row, column },
-        Error::ZeroVector { argument, row } => hnsw::Error::ZeroVector { argument, row },
-        Error::Graph(error) => error,
-        _ => hnsw::Error::Cancelled,
-    }
-}

@@ -83,6 +83,7 @@ mod filter;
 mod head;
 mod index;
 mod live;
+mod parallel;
 mod params;
 mod posting;
 mod progress;

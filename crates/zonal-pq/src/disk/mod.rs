@@ -29,16 +29,17 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use hnsw::Metric;
-use hnsw::pieces::{check_row, chunks};
+use hnsw::pieces::check_row;
 use layouts::container::{FileReader, SectionInfo};
 use layouts::{AlignedVec, Neighbor, Storage};
 use simd_kernels::{Element, Kernels, Rows};
 
+use crate::Error;
 use crate::batch::NO_NEIGHBOR;
 use crate::calibrate::Calibration;
 use crate::code::Code;
-use crate::error::{Error, inner};
 use crate::file::{BY_ZONE, Front, KIND, damaged, unit_starts};
+use crate::parallel::chunks;
 use crate::params::{BuildParams, SearchParams};
 use crate::route::Router;
 use crate::search::{Parts, Searcher, knn};
@@ -310,14 +311,12 @@ impl<T: Element> DiskIndex<T> {
         if params.k == 0 {
             return Ok(());
         }
-        // What failed, of the first query that did: errors of reading have no name among the pieces' own.
-        let failed = Mutex::new(None::<(usize, Error)>);
-        let done = chunks(out, params.k, |index, out| {
+        chunks(out, params.k, |index, out| {
             let Some(query) = queries.row(index) else { return Ok(()) };
             let taken = scratch.free.lock().ok().and_then(|mut free| free.pop());
             let mut searcher = match taken {
                 Some(searcher) => searcher,
-                None => DiskSearcher::new().map_err(inner)?,
+                None => DiskSearcher::new()?,
             };
             let done = self.search(&mut searcher, query, params).map(|found| {
                 let (head, tail) = out.split_at_mut(found.len().min(out.len()));
@@ -327,18 +326,8 @@ impl<T: Element> DiskIndex<T> {
             if let Ok(mut free) = scratch.free.lock() {
                 free.push(searcher);
             }
-            done.map_err(|error| {
-                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                if failed.as_ref().is_none_or(|&(first, _)| index < first) {
-                    *failed = Some((index, error));
-                }
-                hnsw::Error::Cancelled
-            })
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(done?),
-        }
+            done
+        })
     }
 
     /// Lets `work` search with zones that come from the file.

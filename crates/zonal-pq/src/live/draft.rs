@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hnsw::Metric;
-use hnsw::pieces::blocks;
 use layouts::{AlignedVec, Blocks};
 use simd_kernels::{Element, Kernels, Rows};
 
@@ -15,7 +14,7 @@ use super::table::Table;
 use super::zone::{Shape, Zone};
 use crate::Error;
 use crate::build::{CAP, encode, zones_for};
-use crate::error::inner;
+use crate::parallel::{blocks, chunks};
 use crate::route::Router;
 
 /// Where a key's vector is.
@@ -223,7 +222,7 @@ impl<T: Element> Draft<T> {
         let space = &self.learnt.space;
         let dim = space.dim();
         let mut integers = AlignedVec::zeroed(count * dim)?;
-        hnsw::pieces::chunks(&mut integers, 256 * dim, |block, out| {
+        chunks(&mut integers, 256 * dim, |block, out| {
             let mut flat = vec![0.0; dim];
             for (at, out) in out.chunks_exact_mut(dim).enumerate() {
                 space.row(vector(block * 256 + at), &mut flat, out);
@@ -289,7 +288,7 @@ impl<T: Element> Draft<T> {
             for group in groups.get(range).unwrap_or_default() {
                 let zone = group.first().map_or(0, |x| x.0);
                 let part = encode(group.iter().map(row), centres.get(zone), (space, code), kernels);
-                parts.push(part.map_err(inner)?);
+                parts.push(part?);
             }
             Ok(parts)
         })?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 use hnsw::Metric;
-use hnsw::pieces::{Intake, blocks, check_row};
+use hnsw::pieces::{Intake, check_row};
 use layouts::AlignedVec;
 use layouts::container::{Container, Placement, Writer};
 use simd_kernels::{Element, Kernels, Rows};
@@ -18,7 +18,7 @@ use super::table::Table;
 use super::zone::{Shape, Zone};
 use crate::Error;
 use crate::build::{CAP, Entry, encode, keeps_bytes, learn};
-use crate::error::inner;
+use crate::parallel::{blocks, chunks};
 use crate::route::Router;
 use crate::space::Space;
 use crate::zones::NONE;
@@ -165,7 +165,7 @@ pub(crate) fn open<T: Element>(path: &Path, params: &LiveParams) -> Result<(Stat
     };
     let space = Space { metric, intake, length: header.length };
     let mut integers = AlignedVec::<i8>::zeroed(rows * row_dim)?;
-    hnsw::pieces::chunks(&mut integers, 1024 * row_dim, |block, out| {
+    chunks(&mut integers, 1024 * row_dim, |block, out| {
         let mut flat = vec![0.0; row_dim];
         for (at, out) in out.chunks_exact_mut(row_dim).enumerate() {
             space.row(vectors.row(block * 1024 + at).unwrap_or_default(), &mut flat, out);
@@ -199,10 +199,10 @@ pub(crate) fn open<T: Element>(path: &Path, params: &LiveParams) -> Result<(Stat
             let row =
                 |row: usize| (vectors.row(row).unwrap_or_default(), integers.row(row).unwrap_or_default());
             let centroid = centroid_rows.row(zone).unwrap_or_default();
-            let part = encode(range.clone().map(row), centroid, (&space, &code), kernels).map_err(inner)?;
-            let mut zone = Zone::empty().copy(shape, range.len()).map_err(inner)?;
+            let part = encode(range.clone().map(row), centroid, (&space, &code), kernels)?;
+            let mut zone = Zone::empty().copy(shape, range.len())?;
             let (vectors, bytes) = (range.clone().map(|at| row(at).0), range.clone().map(|at| row(at).1));
-            zone.append(shape, &part, range.map(|row| row as u32), vectors, bytes).map_err(inner)?;
+            zone.append(shape, &part, range.map(|row| row as u32), vectors, bytes)?;
             made.push(zone);
         }
         Ok(made)

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hnsw::Metric;
-use hnsw::pieces::blocks;
 use simd_kernels::{Element, Rows};
 
 use super::draft::{Draft, no_memory};
@@ -14,8 +13,8 @@ use super::zone::{Shape, Zone};
 use crate::Error;
 use crate::build::{self, Part, zones_for};
 use crate::code::Code;
-use crate::error::inner;
 use crate::index::ZonalPq;
+use crate::parallel::blocks;
 use crate::posting::Postings;
 use crate::zones::NONE;
 
@@ -46,7 +45,7 @@ impl<T: Element> State<T> {
         let made = blocks(zones, 16, |range| {
             let mut made = Vec::with_capacity(range.len());
             for zone in range {
-                made.push(thawed(frozen, zone as u32, shape).map_err(inner)?);
+                made.push(thawed(frozen, zone as u32, shape)?);
             }
             Ok(made)
         })?;

@@ -24,13 +24,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hnsw::Metric;
-use hnsw::pieces::{blocks, check_row};
+use hnsw::pieces::check_row;
 use layouts::published;
 use simd_kernels::{Element, Rows};
 
 use crate::build;
 use crate::error::Error;
 use crate::index::ZonalPq;
+use crate::parallel::blocks;
 use draft::{Carried, Draft};
 use log::{Log, Mark};
 use state::State;

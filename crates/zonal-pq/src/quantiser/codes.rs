@@ -5,9 +5,8 @@ use simd_kernels::Kernels;
 
 use super::error::{expect_finite, expect_len};
 use super::layout::{BLOCK_ROWS, Layout};
-use super::{
-    Error, FactorColumns, Factors, Metric, Prepared, Quantiser, Scratch, Zone, expect_dim, parallel,
-};
+use super::{Error, FactorColumns, Factors, Metric, Prepared, Quantiser, Scratch, Zone, expect_dim};
+use crate::parallel::map;
 
 /// Blocks that a thread encodes at a time.
 const TASK_BLOCKS: usize = 16;
@@ -84,7 +83,7 @@ impl Codes {
             None => None,
         };
         let task_rows = TASK_BLOCKS * BLOCK_ROWS;
-        let parts = parallel::map(len.div_ceil(task_rows), |task| {
+        let parts = map::<_, Error>(len.div_ceil(task_rows), |task| {
             let first = task * task_rows;
             let rows = &rows[first * dim..len.min(first + task_rows) * dim];
             let count = rows.len() / dim;

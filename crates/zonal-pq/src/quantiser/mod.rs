@@ -45,7 +45,6 @@ mod error;
 mod factors;
 mod layout;
 mod lvq;
-mod parallel;
 mod prepared;
 mod product;
 mod rabitq;

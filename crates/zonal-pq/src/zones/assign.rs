@@ -1,10 +1,10 @@
 //! The nearest of many centroids, for many rows at once: matrix products over blocks that stay in cache.
 
-use hnsw::pieces::chunks;
 use layouts::{AlignedVec, Interleaved, Storage};
 use simd_kernels::{Kernels, PANEL_ROWS, Panels, Rows};
 
 use crate::Error;
+use crate::parallel::chunks;
 
 /// Rows that meet a block of centroids at a time.
 const BLOCK_ROWS: usize = 24;

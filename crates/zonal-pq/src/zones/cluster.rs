@@ -5,12 +5,11 @@
 //! quantization in PCM*, 1982). A penalty on full zones, as SPANN has it (Chen et al., NeurIPS 2021), was tried on
 //! top and made sizes swing from one iteration to the next: see `docs/benchmarks-zonal.md`.
 
-use hnsw::pieces::blocks;
 use simd_kernels::{Kernels, Rows};
 
 use super::assign::Centroids;
 use crate::Error;
-use crate::error::inner;
+use crate::parallel::blocks;
 use crate::progress::Stages;
 
 /// Most parts that one cut makes.
@@ -128,7 +127,7 @@ fn cut(rows: Rows<'_, i8>, zones: usize, depth: usize, kernels: &'static Kernels
         for &row in members {
             of.extend_from_slice(rows.row(row).unwrap_or_default());
         }
-        cut(Rows::new(&of, dim)?, share, depth - 1, kernels).map_err(inner)
+        cut(Rows::new(&of, dim)?, share, depth - 1, kernels)
     })?;
     Ok(parts.concat())
 }

@@ -4,11 +4,11 @@
 //! et al., *SOAR: improved indexing for approximate nearest neighbor search*, NeurIPS 2023):
 //! argmin |x − c'|² + λ ⟨r, x − c'⟩² / |r|², with r the residual of the first.
 
-use hnsw::pieces::chunks;
 use simd_kernels::{Kernels, Rows};
 
 use super::assign::Centroids;
 use crate::Error;
+use crate::parallel::chunks;
 
 /// Zones that are looked at for the second.
 const LOOKED_AT: usize = 16;
@@ -32,7 +32,7 @@ pub(crate) fn second_zones(
         for (at, found) in found.iter_mut().enumerate() {
             let row = index * 256 + at;
             let (Some(vector), Some(&first)) = (rows.row(row), first.get(row)) else { continue };
-            packed.distances(vector, kernels, &mut scratch.distances).map_err(|_| hnsw::Error::Cancelled)?;
+            packed.distances(vector, kernels, &mut scratch.distances)?;
             *found = second(vector, first, centroids, lambda, kernels, &mut scratch)?;
         }
         Ok(())
@@ -66,7 +66,7 @@ fn second(
     lambda: f32,
     kernels: &'static Kernels,
     scratch: &mut Scratch,
-) -> Result<(u32, f32), hnsw::Error> {
+) -> Result<(u32, f32), Error> {
     let looked_at = LOOKED_AT.min(centroids.len());
     scratch.ids.resize(looked_at, 0);
     scratch.least.resize(looked_at, 0);

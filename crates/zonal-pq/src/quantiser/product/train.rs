@@ -4,8 +4,9 @@ use simd_kernels::Kernels;
 
 use super::super::error::{expect_finite, expect_len};
 use super::super::random::Random;
-use super::super::{Error, Rotation, Scratch, parallel};
+use super::super::{Error, Rotation, Scratch};
 use super::{Assigner, ProductParams};
+use crate::parallel::map;
 
 /// The codebook: centroids of all sub-spaces.
 pub(super) fn train(
@@ -40,7 +41,7 @@ pub(super) fn train(
             None => out.copy_from_slice(row),
         }
     }
-    let books = parallel::map(starts.len() - 1, |subspace| {
+    let books = map::<_, Error>(starts.len() - 1, |subspace| {
         let (start, end) = (starts[subspace], starts[subspace + 1]);
         let part: Vec<f32> =
             sample.chunks_exact(dim).flat_map(|row| row[start..end].iter().copied()).collect();
