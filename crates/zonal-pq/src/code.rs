@@ -4,11 +4,11 @@
 //! `zone + add − slope · sum` for head codes, which have one step for all, and
 //! `zone + add + rescale · (scale · sum + offset) + slope · total` for the others (see [`crate::quantiser`]).
 
-use layouts::AlignedVec;
+use layouts::{AlignedVec, InterleavedCodes};
 use simd_kernels::{CodePanels, Kernels, PANEL_ROWS, Rows};
 
 use crate::Error;
-use crate::head::{HeadCode, HeadQuery, HeadScratch, pack};
+use crate::head::{HeadCode, HeadQuery, HeadScratch};
 use crate::quantiser::{
     BLOCK_ROWS, Factors, Lvq, Metric as Estimated, Prepared, ProductQuantiser, Quantiser, Rabitq, Scratch,
 };
@@ -196,7 +196,8 @@ impl Code {
                     encoded.factors.push(length as f32 + cross - shift(at));
                 }
                 encoded.factors.resize(padded, f32::INFINITY);
-                pack(&codes, head.dims, &mut encoded.codes)?;
+                encoded.codes.resize(InterleavedCodes::<4>::packed_len(count, head.dims)?, 0)?;
+                InterleavedCodes::<4>::pack_into(Rows::new(&codes, head.dims)?, &mut encoded.codes)?;
             }
             (_, Some(quantiser)) => {
                 self.encode_by(quantiser, rows, centroid, shift, kernels, &mut encoded)?

@@ -10,7 +10,6 @@
 //! prepared once for all zones, with the code. What the code does not say (r − r̂) errs only against q − c.
 
 use hnsw::pieces::{Moments, Rotation, nearest, principal};
-use layouts::AlignedVec;
 use simd_kernels::{Kernels, Rows};
 
 use crate::Error;
@@ -201,32 +200,4 @@ impl HeadCode {
         ready.weighted = weighted;
         done
     }
-}
-
-/// Moves the codes of sixteen rows (one a byte, `dims` each, one row after another) into a panel.
-pub(crate) fn pack_panel(codes: &[u8], dims: usize, out: &mut [u8]) {
-    for (group, out) in out.chunks_exact_mut(64).enumerate() {
-        for (row, out) in out.chunks_exact_mut(4).enumerate() {
-            let from = row * dims + group * 8;
-            let Some(codes) = codes.get(from..from + 8) else { continue };
-            for (j, out) in out.iter_mut().enumerate() {
-                *out = codes[j] | (codes[j + 4] << 4);
-            }
-        }
-    }
-}
-
-/// Codes of all rows of a zone in panels.
-pub(crate) fn pack(codes: &[u8], dims: usize, out: &mut AlignedVec<u8>) -> Result<(), Error> {
-    let rows = codes.len() / dims.max(1);
-    let mut panel = vec![0u8; 8 * dims];
-    let mut padded = vec![0u8; 16 * dims];
-    for first in (0..rows).step_by(16) {
-        let codes = codes.get(first * dims..((first + 16) * dims).min(codes.len())).unwrap_or_default();
-        padded.fill(0);
-        padded[..codes.len()].copy_from_slice(codes);
-        pack_panel(&padded, dims, &mut panel);
-        out.extend_from_slice(&panel)?;
-    }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! How codes lie in memory: blocks of 64 rows, by planes that a look-up scans or by rows that a product takes.
 
+use layouts::BlockedCodes;
+
 use super::Error;
 use super::error::expect_len;
 
@@ -74,11 +76,6 @@ pub enum Layout {
     },
 }
 
-/// Bytes of a plane: one a row.
-pub(super) const PLANE: usize = BLOCK_ROWS;
-/// Bytes that four groups of six bits take.
-pub(super) const PACK: usize = 3 * PLANE;
-
 impl Layout {
     /// Symbols of a code.
     pub fn symbols(self) -> usize {
@@ -123,9 +120,9 @@ impl Layout {
     /// Bytes of 64 codes.
     pub fn block_bytes(self) -> usize {
         match self {
-            Self::Sixes { .. } => self.tables() / 4 * PACK,
-            Self::Nibbles { .. } => self.tables() / 2 * PLANE,
-            Self::Bytes { .. } => self.tables() * PLANE,
+            Self::Sixes { .. } => self.tables() / 4 * unit_bytes::<6>(),
+            Self::Nibbles { .. } => self.tables() / 4 * unit_bytes::<4>(),
+            Self::Bytes { .. } => self.tables() / 4 * unit_bytes::<8>(),
             _ => BLOCK_ROWS * self.row_bytes(),
         }
     }
@@ -154,24 +151,11 @@ impl Layout {
         self.check(block, row, code)?;
         match self {
             Self::Sixes { bits, .. } => {
-                let mut groups = code.chunks(symbols_of_a_group(bits)).map(|symbols| group(symbols, bits));
-                for planes in block.chunks_exact_mut(PACK) {
-                    let v = std::array::from_fn::<u8, 4, _>(|_| groups.next().unwrap_or(0));
-                    for (k, plane) in planes.chunks_exact_mut(PLANE).enumerate() {
-                        plane[row] = v[k] | (v[3] >> (2 * k) & 3) << 6;
-                    }
-                }
+                let groups = code.chunks(symbols_of_a_group(bits)).map(|symbols| group(symbols, bits));
+                write_planes::<6>(block, row, groups)?;
             }
-            Self::Nibbles { .. } => {
-                for (plane, pair) in block.chunks_exact_mut(PLANE).zip(code.chunks(2)) {
-                    plane[row] = pair[0] & 15 | pair.get(1).copied().unwrap_or(0) << 4;
-                }
-            }
-            Self::Bytes { .. } => {
-                for (plane, symbol) in block.chunks_exact_mut(PLANE).zip(code) {
-                    plane[row] = *symbol;
-                }
-            }
+            Self::Nibbles { .. } => write_planes::<4>(block, row, code.iter().copied())?,
+            Self::Bytes { .. } => write_planes::<8>(block, row, code.iter().copied())?,
             Self::Rows1 { .. } => {
                 let bytes = self.row_mut(block, row);
                 for (byte, bits) in bytes.iter_mut().zip(code.chunks(8)) {
@@ -202,28 +186,15 @@ impl Layout {
         let line = &block[row * bytes..(row + 1) * bytes];
         match self {
             Self::Sixes { bits, .. } => {
-                let mut groups = code.chunks_mut(symbols_of_a_group(bits));
-                for planes in block.chunks_exact(PACK) {
-                    for k in 0..4 {
-                        let value = six(planes, k, row);
-                        for (i, symbol) in groups.next().into_iter().flatten().enumerate() {
-                            *symbol = value >> (i * usize::from(bits)) & ((1 << bits) - 1);
-                        }
+                let groups = code.chunks_mut(symbols_of_a_group(bits)).zip(read_planes::<6>(block, row));
+                for (symbols, value) in groups {
+                    for (i, symbol) in symbols.iter_mut().enumerate() {
+                        *symbol = value >> (i * usize::from(bits)) & ((1 << bits) - 1);
                     }
                 }
             }
-            Self::Nibbles { .. } => {
-                for (plane, pair) in block.chunks_exact(PLANE).zip(code.chunks_mut(2)) {
-                    for (half, symbol) in pair.iter_mut().enumerate() {
-                        *symbol = plane[row] >> (4 * half) & 15;
-                    }
-                }
-            }
-            Self::Bytes { .. } => {
-                for (plane, symbol) in block.chunks_exact(PLANE).zip(code) {
-                    *symbol = plane[row];
-                }
-            }
+            Self::Nibbles { .. } => copy(read_planes::<4>(block, row), code),
+            Self::Bytes { .. } => copy(read_planes::<8>(block, row), code),
             Self::Rows1 { .. } => {
                 for (i, symbol) in code.iter_mut().enumerate() {
                     *symbol = line[i / 8] >> (i % 8) & 1;
@@ -264,8 +235,30 @@ fn group(symbols: &[u8], bits: u8) -> u8 {
     symbols.iter().rev().fold(0, |value, symbol| value << bits | symbol & ((1 << bits) - 1))
 }
 
-/// Group `k` of a row in a pack.
-pub(super) fn six(planes: &[u8], k: usize, row: usize) -> u8 {
-    let plane = |k: usize| planes[k * PLANE + row];
-    if k < 3 { plane(k) & 63 } else { plane(0) >> 6 | plane(1) >> 6 << 2 | plane(2) >> 6 << 4 }
+/// Bytes of the planes that four codes of `BITS` bits take: one a row.
+const fn unit_bytes<const BITS: usize>() -> usize {
+    4 * BITS / 8 * BLOCK_ROWS
+}
+
+/// Puts codes of `BITS` bits into the planes of one row.
+fn write_planes<const BITS: usize>(
+    block: &mut [u8],
+    row: usize,
+    mut codes: impl Iterator<Item = u8>,
+) -> Result<(), Error> {
+    for unit in block.chunks_exact_mut(unit_bytes::<BITS>()) {
+        let four = std::array::from_fn::<u8, 4, _>(|_| codes.next().unwrap_or(0));
+        BlockedCodes::<BITS>::write_row(unit, row, &four)?;
+    }
+    Ok(())
+}
+
+/// What [`write_planes`] put there.
+fn read_planes<const BITS: usize>(block: &[u8], row: usize) -> impl Iterator<Item = u8> {
+    let codes = move |unit| (0..4).filter_map(move |at| BlockedCodes::<BITS>::code(unit, 4, row, at));
+    block.chunks_exact(unit_bytes::<BITS>()).flat_map(codes)
+}
+
+fn copy(from: impl Iterator<Item = u8>, to: &mut [u8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
 }
