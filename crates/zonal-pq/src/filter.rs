@@ -106,7 +106,25 @@ impl<T: Element> ZonalPq<T> {
     }
 }
 
-/// Visits zones until enough matches were met.
+/// The nearest matches in zones of any kind: `nprobe` zones and as many more as it takes to meet enough matches.
+pub(crate) fn filtered<'s, T: Element, P: Postings<T>, F: IdFilter + ?Sized>(
+    parts: &Parts<'_, P>,
+    searcher: &'s mut Searcher,
+    query: &[T],
+    params: &SearchParams,
+    filter: &F,
+) -> Result<&'s [Neighbor], Error> {
+    let params = params.within(parts.postings.zones(), parts.postings.rows())?;
+    searcher.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
+    if params.k == 0 {
+        return Ok(&[]);
+    }
+    zones(parts, searcher, query, &params, params.nprobe, filter)?;
+    Ok(searcher.refiner.results.sorted())
+}
+
+/// Visits zones until enough matches were met, of those that `nprobe` leads to or, where these are too few, of four
+/// times as many.
 fn zones<T: Element, P: Postings<T>, F: IdFilter + ?Sized>(
     parts: &Parts<'_, P>,
     searcher: &mut Searcher,

@@ -56,6 +56,9 @@
 //! | everything within a radius, or the nearest within one | [`ZonalPq::search_range`], [`ZonalPq::search_within`] |
 //! | a recall instead of `nprobe` | [`ZonalPq::calibrate`], then [`SearchParams::recall`] |
 //! | fewer zones for easy queries | [`SearchParams::reach`] |
+//! | a file: written whole, read or mapped; what it holds | [`ZonalPq::save`], [`ZonalPq::open`], [`describe`] |
+//! | an index larger than memory | [`ZonalPq::save_by_zone`], [`DiskIndex`] |
+//! | vectors that come and go while others search | [`LiveZonal`], with a log that survives a crash |
 //! | quantisers by themselves | [`quantiser`] |
 //!
 //! # Distances

@@ -37,6 +37,7 @@ pub(crate) struct Router {
 #[derive(Debug)]
 pub(crate) struct RouteScratch {
     distances: Vec<i32>,
+    norms: Vec<i32>,
     many: Vec<i32>,
     ids: Vec<u32>,
     least: Vec<i32>,
@@ -50,6 +51,7 @@ impl RouteScratch {
     pub(crate) fn new() -> Result<Self, Error> {
         Ok(Self {
             distances: Vec::new(),
+            norms: Vec::new(),
             many: Vec::new(),
             ids: Vec::new(),
             least: Vec::new(),
@@ -197,7 +199,7 @@ impl Router {
         for start in (0..queries.len()).step_by(TOGETHER) {
             let end = (start + TOGETHER).min(queries.len());
             let Some(part) = queries.slice(start, end) else { continue };
-            self.centroids.distances_of_many(part, kernels, &mut all)?;
+            self.centroids.distances_of_many(part, kernels, &mut scratch.norms, &mut all)?;
             for distances in all.chunks_exact(width) {
                 let Some(out) = out.next() else { break };
                 out.clear();

@@ -13,7 +13,7 @@ use sets::{ASKED, answers, build, clustered, elements};
 use simd_kernels::{Element, Rows, bf16, f16};
 use zonal_pq::{
     BuildParams, DiskBatchSearcher, DiskIndex, DiskSearcher, Error, Metric, NO_NEIGHBOR, Neighbor, Refine,
-    ScanCode, SearchParams, ZonalPq, describe, quantiser::SymbolBits,
+    ScanCode, SearchParams, Searcher, ZonalPq, describe, quantiser::SymbolBits,
 };
 
 /// Counts what the calling thread has allocated, and the most it ever had at once.
@@ -206,6 +206,39 @@ fn memory_does_not_grow_with_rows() {
     assert!(4 * peak <= file, "{peak} bytes of memory for a file of {file}");
     assert!(10 * saving <= file, "{saving} bytes of memory to save {file}");
     assert!(disk.memory_bytes() <= peak as usize);
+}
+
+#[test]
+fn filters_and_ranges_answer_as_in_memory() {
+    let data: Vec<f32> = elements(&clustered(1500, DIM, 7));
+    for (metric, second) in [(Metric::L2, 0.4), (Metric::InnerProduct, 0.0), (Metric::Cosine, 1.0)] {
+        let built = build(&data, DIM, metric, &BuildParams::new().zones(30).second(second));
+        let folder = tempfile::tempdir().unwrap();
+        let disk = on_disk(&built, folder.path(), 64 << 10);
+        let (mut memory, mut searcher) = (Searcher::new().unwrap(), DiskSearcher::new().unwrap());
+        let all = SearchParams::new(8, 30).rerank(1500);
+        for query in data.chunks_exact(DIM).step_by(211) {
+            let third = |id: u32| id % 3 == 1;
+            let truth = built.search_filtered(&mut memory, query, &all, &third).unwrap();
+            assert_eq!(disk.search_filtered(&mut searcher, query, &all, &third).unwrap(), truth);
+            // Few matches, far from the only zone asked for: found all the same.
+            let few = |id: u32| matches!(id, 5 | 700 | 1400);
+            let truth = built.search_filtered(&mut memory, query, &all, &few).unwrap();
+            let found = disk.search_filtered(&mut searcher, query, &SearchParams::new(8, 1), &few).unwrap();
+            assert_eq!((found.len(), found), (3, truth));
+            assert!(disk.search_filtered(&mut searcher, query, &all, &|_| false).unwrap().is_empty());
+
+            let radius = disk.search(&mut searcher, query, &all).unwrap()[6].distance;
+            let near = built.search_range(&mut memory, query, radius, 9).unwrap();
+            assert!(near.len() >= 5, "{}", near.len());
+            assert_eq!(disk.search_range(&mut searcher, query, radius, 9).unwrap(), near);
+            let near = built.search_within(&mut memory, query, radius, &SearchParams::new(4, 9)).unwrap();
+            let found = disk.search_within(&mut searcher, query, radius, &SearchParams::new(4, 9)).unwrap();
+            assert_eq!((found.len(), found), (4, near));
+        }
+        let wrong = disk.search_range(&mut searcher, &data[..DIM], f32::NAN, 9).unwrap_err();
+        assert!(matches!(wrong, Error::Parameter { argument: "radius", .. }), "{wrong}");
+    }
 }
 
 #[test]

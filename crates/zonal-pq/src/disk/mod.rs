@@ -28,8 +28,8 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use hnsw::Metric;
 use hnsw::pieces::check_row;
+use hnsw::{IdFilter, Metric};
 use layouts::container::{FileReader, SectionInfo};
 use layouts::{AlignedVec, Neighbor, Storage};
 use simd_kernels::{Element, Kernels, Rows};
@@ -39,8 +39,10 @@ use crate::batch::NO_NEIGHBOR;
 use crate::calibrate::Calibration;
 use crate::code::Code;
 use crate::file::{BY_ZONE, Front, KIND, damaged, unit_starts};
+use crate::filter::filtered;
 use crate::parallel::chunks;
 use crate::params::{BuildParams, SearchParams};
+use crate::range::within;
 use crate::route::Router;
 use crate::search::{Parts, Searcher, knn};
 use crate::space::Space;
@@ -284,6 +286,57 @@ impl<T: Element> DiskIndex<T> {
         let params = params.resolve(self.calibration())?;
         let DiskSearcher { searcher, slots } = searcher;
         self.with(slots, pages, |parts| knn(parts, searcher, query, &params))
+    }
+
+    /// [`search`](Self::search) among the ids that `filter` accepts: an [`IdSet`](hnsw::IdSet) or a closure. Finds
+    /// min(k, matches): zones beyond `nprobe` are read until enough matches were met, all of them for a filter that
+    /// accepts next to nothing, and the search holds what it has read of them until it ends.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn search_filtered<'s, F: IdFilter + ?Sized>(
+        &self,
+        searcher: &'s mut DiskSearcher,
+        query: &[T],
+        params: &SearchParams,
+        filter: &F,
+    ) -> Result<&'s [Neighbor], Error> {
+        let params = params.resolve(self.calibration())?;
+        let DiskSearcher { searcher, slots } = searcher;
+        self.with(slots, usize::MAX, |parts| filtered(parts, searcher, query, &params, filter))
+    }
+
+    /// [`search`](Self::search) for neighbours that are not farther than `radius`: see
+    /// [`ZonalPq::search_within`](crate::ZonalPq::search_within).
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), and [`Error::Parameter`] if `radius` is NaN.
+    pub fn search_within<'s>(
+        &self,
+        searcher: &'s mut DiskSearcher,
+        query: &[T],
+        radius: f32,
+        params: &SearchParams,
+    ) -> Result<&'s [Neighbor], Error> {
+        let params = params.resolve(self.calibration())?;
+        let DiskSearcher { searcher, slots } = searcher;
+        self.with(slots, usize::MAX, |parts| within(parts, searcher, query, radius, &params))
+    }
+
+    /// Everything within `radius` in the `nprobe` nearest zones, all of whose vectors are read: see
+    /// [`ZonalPq::search_range`](crate::ZonalPq::search_range).
+    ///
+    /// # Errors
+    /// As [`search_within`](Self::search_within).
+    pub fn search_range<'s>(
+        &self,
+        searcher: &'s mut DiskSearcher,
+        query: &[T],
+        radius: f32,
+        nprobe: usize,
+    ) -> Result<&'s [Neighbor], Error> {
+        let rows = self.len;
+        self.search_within(searcher, query, radius, &SearchParams::new(rows, nprobe).rerank(rows))
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool, as many at once as it has threads.

@@ -10,11 +10,11 @@ use super::draft::reserve;
 use super::state::State;
 use crate::Error;
 use crate::batch::{BatchSearcher, NO_NEIGHBOR, batch};
-use crate::candidates::MOST_PROBES;
+use crate::filter::filtered;
 use crate::params::SearchParams;
 use crate::posting::Postings;
 use crate::range::within;
-use crate::search::{Searcher, Wanted, knn, refine, route, scan};
+use crate::search::{Searcher, knn};
 
 /// What stands in the places of a batch's result for which there is no neighbour.
 pub const NOT_FOUND: Found = Found { key: u64::MAX, distance: f32::INFINITY };
@@ -59,6 +59,19 @@ fn order(a: &Found, b: &Found) -> std::cmp::Ordering {
     a.distance.total_cmp(&b.distance).then(a.key.cmp(&b.key))
 }
 
+/// What was found, by its keys.
+fn tell<'s, T: Element>(
+    state: &State<T>,
+    neighbours: &[Neighbor],
+    found: &'s mut Vec<Found>,
+) -> Result<&'s [Found], Error> {
+    found.clear();
+    reserve(found, neighbours.len())?;
+    found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
+    found.sort_unstable_by(order);
+    Ok(found)
+}
+
 fn search<'s, T: Element>(
     state: &State<T>,
     searcher: &'s mut LiveSearcher,
@@ -66,12 +79,8 @@ fn search<'s, T: Element>(
     params: &SearchParams,
 ) -> Result<&'s [Found], Error> {
     let LiveSearcher { inner, found } = searcher;
-    found.clear();
     let neighbours = knn(&state.parts(), inner, query, &params.resolve(None)?)?;
-    reserve(found, neighbours.len())?;
-    found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
-    found.sort_unstable_by(order);
-    Ok(found)
+    tell(state, neighbours, found)
 }
 
 fn search_within<'s, T: Element>(
@@ -82,12 +91,8 @@ fn search_within<'s, T: Element>(
     params: &SearchParams,
 ) -> Result<&'s [Found], Error> {
     let LiveSearcher { inner, found } = searcher;
-    found.clear();
     let neighbours = within(&state.parts(), inner, query, radius, &params.resolve(None)?)?;
-    reserve(found, neighbours.len())?;
-    found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
-    found.sort_unstable_by(order);
-    Ok(found)
+    tell(state, neighbours, found)
 }
 
 /// Everything of so many zones.
@@ -104,33 +109,9 @@ fn search_filtered<'s, T: Element>(
     accepts: &(impl Fn(u64) -> bool + ?Sized),
 ) -> Result<&'s [Found], Error> {
     let LiveSearcher { inner, found } = searcher;
-    found.clear();
-    let parts = state.parts();
-    let mut params = params.resolve(None)?.within(state.zones.len(), Postings::<T>::rows(state))?;
-    inner.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
-    if params.k == 0 {
-        return Ok(found);
-    }
-    let is_wanted =
-        |slots: &[u32], row: u32| slots.get(row as usize).is_some_and(|&slot| accepts(state.key(slot)));
-    let wanted = Wanted::nearest(&params);
-    loop {
-        inner.candidates.start(wanted.rerank);
-        route(&parts, inner, params.nprobe)?;
-        scan::<T, _>(&parts, inner, 0..usize::MAX, is_wanted)?;
-        // What matches lies farther away than what is nearest: look on where too little did.
-        let widest = state.zones.len().min(MOST_PROBES);
-        if inner.candidates.kth(wanted.rerank) < f32::INFINITY || params.nprobe >= widest {
-            break;
-        }
-        params.nprobe = params.nprobe.saturating_mul(4).min(widest);
-    }
-    refine(&parts, inner, query, &wanted)?;
-    let neighbours = inner.refiner.results.sorted();
-    reserve(found, neighbours.len())?;
-    found.extend(neighbours.iter().map(|x| Found { key: state.key(x.id), distance: x.distance }));
-    found.sort_unstable_by(order);
-    Ok(found)
+    let is_wanted = |slot: u32| accepts(state.key(slot));
+    let neighbours = filtered(&state.parts(), inner, query, &params.resolve(None)?, &is_wanted)?;
+    tell(state, neighbours, found)
 }
 
 fn search_batch<T: Element>(

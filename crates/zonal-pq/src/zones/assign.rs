@@ -80,17 +80,19 @@ impl Centroids {
         Ok(())
     }
 
-    /// Distances of rows to all centroids, a whole number of panels a row.
+    /// Distances of rows to all centroids, a whole number of panels a row. `norms` is scratch.
     pub(crate) fn distances_of_many(
         &self,
         rows: Rows<'_, i8>,
         kernels: &'static Kernels,
+        norms: &mut Vec<i32>,
         out: &mut Vec<i32>,
     ) -> Result<(), Error> {
         out.resize(rows.len() * self.norms.len(), 0);
-        let norms: Vec<i32> = rows.iter().map(norm).collect();
+        norms.clear();
+        norms.extend(rows.iter().map(norm));
         let panels = Panels::new(&self.panels, self.dim)?;
-        Ok(kernels.panels::<i8>().l2_squared(rows, &norms, panels, &self.norms, out)?)
+        Ok(kernels.panels::<i8>().l2_squared(rows, norms, panels, &self.norms, out)?)
     }
 
     /// For each row the nearest centroid, ties to the lower, and its distance.
