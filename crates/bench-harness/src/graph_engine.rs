@@ -87,8 +87,8 @@ impl GraphEngine {
     }
 }
 
-/// Hands the index's stages on.
-struct Stages<'a>(&'a dyn Progress);
+/// Hands the stages of an index on.
+pub(crate) struct Stages<'a>(pub(crate) &'a dyn Progress);
 
 impl ::hnsw::Progress for Stages<'_> {
     fn stage(&self, name: &'static str, _: usize, _: usize) -> ControlFlow<()> {
@@ -242,7 +242,7 @@ struct Ready<'a, T: Element> {
 }
 
 /// A result as the harness has them: of squared distances the root.
-fn told(found: ::hnsw::Neighbor, root: bool) -> Neighbor {
+pub(crate) fn told(found: ::hnsw::Neighbor, root: bool) -> Neighbor {
     let distance = if root { found.distance.sqrt() } else { found.distance };
     Neighbor { id: found.id, distance: f64::from(distance) }
 }
@@ -261,10 +261,6 @@ impl<T: Element> Ready<'_, T> {
         out.extend(found.iter().map(|&found| told(found, root)));
         Ok(())
     }
-
-    fn told(&self, found: ::hnsw::Neighbor) -> Neighbor {
-        told(found, self.root)
-    }
 }
 
 impl<T: Element> Searcher for Ready<'_, T> {
@@ -282,7 +278,7 @@ impl<T: Element> Searcher for Ready<'_, T> {
             .search_batch(&self.scratch, self.queries, &self.params, &mut self.answers)
             .map_err(refused)?;
         out.clear();
-        out.extend(self.answers.iter().map(|&found| self.told(found)));
+        out.extend(self.answers.iter().map(|&found| told(found, self.root)));
         Ok(())
     }
 

@@ -1,7 +1,5 @@
 //! The `zonal-pq` crate as an engine of the harness: build parameters from text, element type at run time.
 
-use std::ops::ControlFlow;
-
 use ::zonal_pq::quantiser::SymbolBits;
 use ::zonal_pq::{
     BatchSearcher, BuildParams, Metric as ZonalMetric, NO_NEIGHBOR, Refine, ScanCode, SearchParams, ZonalPq,
@@ -11,7 +9,7 @@ use simd_kernels::{Element, Rows};
 use crate::dataset::{Dataset, Metric};
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Index, Neighbor, Searcher};
-use crate::graph_engine::Searched;
+use crate::graph_engine::{Searched, Stages, told};
 use crate::progress::Progress;
 use crate::vectors::{Matrix, Vectors};
 
@@ -96,16 +94,6 @@ impl ZonalEngine {
     /// An index of these build parameters.
     pub fn new(dtype: Dtype, spec: ZonalSpec) -> Self {
         Self { dtype, spec }
-    }
-}
-
-/// Hands the index's stages on.
-struct Stages<'a>(&'a dyn Progress);
-
-impl ::zonal_pq::Progress for Stages<'_> {
-    fn stage(&self, name: &'static str, _: usize, _: usize) -> ControlFlow<()> {
-        self.0.start(name, 0);
-        if self.0.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -224,12 +212,6 @@ struct Ready<'a, T: Element> {
     /// Whether distances are squared.
     root: bool,
     searched: u64,
-}
-
-/// A result as the harness has them: of squared distances the root.
-fn told(found: ::zonal_pq::Neighbor, root: bool) -> Neighbor {
-    let distance = if root { found.distance.sqrt() } else { found.distance };
-    Neighbor { id: found.id, distance: f64::from(distance) }
 }
 
 impl<T: Element> Searcher for Ready<'_, T> {
