@@ -56,7 +56,7 @@ const STEPS: &[Step] = &[
     Step { name: "aarch64", about: "kernels on emulated aarch64 CPUs", how: How::Xtask(&["aarch64"]) },
     Step {
         name: "dispatch-check",
-        about: "every kernel is what its tier says (without the builds for other CPUs)",
+        about: "every kernel is what its tier says (without the builds for other x86 CPUs)",
         how: How::Xtask(&["dispatch-check", "--quick"]),
     },
     Step {
