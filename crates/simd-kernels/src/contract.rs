@@ -231,6 +231,16 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        kernels: &["select_estimates_below"],
+        divides: false,
+        bodies: &[
+            baseline(0.7, &[need(&["cvtdq2ps", "scvtf"], 128), need(&["cmp", "fcm"], 128)]),
+            body(Tier::Avx2, 1.4, &[need(&["vcvtdq2ps"], 256), need(&["vcmp"], 256)]),
+            body(Tier::Avx512, 1.8, &[need(&["vcvtdq2ps"], 512), need(&["vcmp"], 512)]),
+            body(Tier::Neon, 1.2, &[need(&["scvtf"], 128), need(&["fcm"], 128)]),
+        ],
+    },
+    Family {
         kernels: &["select_below", "argmin", "top_k"],
         divides: false,
         bodies: &[

@@ -83,10 +83,11 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     let WalshHadamardTable { f32, f64 } = *walsh_hadamard;
     list.one("walsh_hadamard_f32", f32 as usize);
     list.one("walsh_hadamard_f64", f64 as usize);
-    let SelectTable { f32, f64, i32 } = select;
+    let SelectTable { f32, f64, i32, estimates } = select;
     list.select("f32", f32);
     list.select("f64", f64);
     list.select("i32", i32);
+    list.one("select_estimates_below", *estimates as usize);
     list.entries
 }
 

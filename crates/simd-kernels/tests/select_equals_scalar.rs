@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use proptest::prelude::*;
-use simd_kernels::reference::select::{argmin, select_below, top_k};
-use simd_kernels::{Kernels, Ordered, ShapeError, Tier};
+use simd_kernels::reference::select::{argmin, select_below, select_estimates_below, top_k};
+use simd_kernels::{Affine, Kernels, Ordered, ShapeError, Tier};
 
 fn tiers() -> impl Iterator<Item = &'static Kernels> {
     Tier::ALL.iter().filter_map(|&tier| Kernels::for_tier(tier))
@@ -44,6 +44,23 @@ fn check<T: Ordered>(values: &[T], threshold: T, ks: &[usize]) {
             }
             assert!(ids[n..].iter().all(|&id| id == 7), "{tier}");
         }
+    }
+}
+
+fn check_estimates(sums: &[i32], adds: &[f32], line: Affine, threshold: f32) {
+    let expected = select_estimates_below(sums, adds, line, threshold);
+    for kernels in tiers() {
+        let tier = kernels.tier();
+        let len = sums.len();
+        let (mut ids, mut kept) = (vec![7; len + 20], vec![-77.0; len + 20]);
+        let (ids_room, kept_room) = (&mut ids[..len], &mut kept[..len]);
+        let n = kernels.select_estimates_below(sums, adds, line, threshold, ids_room, kept_room).unwrap();
+        let found: Vec<_> =
+            ids[..n].iter().zip(&kept[..n]).map(|(&id, &x)| (id as usize, x.to_bits())).collect();
+        let expected: Vec<_> = expected.iter().map(|&(place, x)| (place, x.to_bits())).collect();
+        assert_eq!(found, expected, "{tier}, {line:?}");
+        assert!(ids[len..].iter().all(|&id| id == 7), "{tier}");
+        assert!(kept[len..].iter().all(|&value| value == -77.0), "{tier}");
     }
 }
 
@@ -126,6 +143,32 @@ proptest! {
         let values: Vec<i32> = bits.iter().map(|&bits| bits as i32).collect();
         check(&values, threshold as i32, &[k]);
     }
+}
+
+#[test]
+fn estimates_of_every_length_round_as_the_scalar_twin_does() {
+    for len in (0..=140).chain([1000]) {
+        let sums: Vec<i32> = (0..len).map(|i| value(len, i) as i32 >> 8).collect();
+        let mut adds: Vec<f32> = (0..len).map(|i| (value(len + 9, i) % 100_000) as f32 * 0.37).collect();
+        // Rows that are none.
+        adds.iter_mut().skip(len - len / 7).for_each(|add| *add = f32::INFINITY);
+        // A fused product would round these otherwise.
+        let line = Affine { base: 1.0e5 / 3.0, slope: 0.1 + len as f32 };
+        let middle = sums.get(len / 2).map_or(0.0, |&sum| line.estimate(sum, adds[len / 2]));
+        for threshold in [middle, middle.next_up(), f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            check_estimates(&sums, &adds, line, threshold);
+        }
+    }
+    let (mut ids, mut kept) = ([7; 3], [7.0; 3]);
+    let line = Affine { base: 0.0, slope: 1.0 };
+    let kernels = Kernels::active().unwrap();
+    let refused = kernels.select_estimates_below(&[1, 2], &[0.0], line, 9.0, &mut ids, &mut kept);
+    assert_eq!(refused, Err(ShapeError::Length { argument: "adds", expected: 2, actual: 1 }));
+    let refused = kernels.select_estimates_below(&[1, 2], &[0.0; 2], line, 9.0, &mut ids[..1], &mut kept);
+    assert_eq!(refused, Err(ShapeError::Room { argument: "out_ids", needed: 2, actual: 1 }));
+    let refused = kernels.select_estimates_below(&[1, 2], &[0.0; 2], line, 9.0, &mut ids, &mut kept[..1]);
+    assert_eq!(refused, Err(ShapeError::Room { argument: "out_values", needed: 2, actual: 1 }));
+    assert_eq!((ids, kept), ([7; 3], [7.0; 3]));
 }
 
 #[test]

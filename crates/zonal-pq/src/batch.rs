@@ -9,7 +9,7 @@ use layouts::Neighbor;
 use simd_kernels::{Element, Rows, prefetch_slice};
 
 use crate::Error;
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, Estimated};
 use crate::code::CodeQuery;
 use crate::parallel::chunks;
 use crate::params::SearchParams;
@@ -200,10 +200,14 @@ fn block<T: Element, P: Postings<T>>(
                 parts.code.sums(asked, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
                 for (at, visit) in visits.iter().enumerate() {
                     let Some(ready) = work.queries.get_mut(visit.query as usize) else { continue };
-                    let (range, limit) = (at * places..(at + 1) * places, ready.candidates.limit());
-                    let found = estimates.select(range, limit, parts.kernels, |sums, out| {
-                        parts.code.estimates(&ready.code, visit.distance, sums, posting.factors, out);
-                    })?;
+                    let of = Estimated {
+                        query: &ready.code,
+                        zone: visit.distance,
+                        factors: posting.factors,
+                        limit: ready.candidates.limit(),
+                    };
+                    let range = at * places..(at + 1) * places;
+                    let found = estimates.select(range, parts.code, &of, parts.kernels)?;
                     ready.candidates.extend(visit.probe as usize, found);
                 }
                 searcher.scanned += (posting.len * visits.len()) as u64;

@@ -7,6 +7,7 @@ use hnsw::pieces::sortable;
 use simd_kernels::Kernels;
 
 use crate::Error;
+use crate::code::{Code, CodeQuery};
 
 /// Most rows of a zone: a place within it takes 16 bits.
 pub(crate) const MOST_ROWS: usize = 1 << 16;
@@ -109,6 +110,17 @@ impl Candidates {
     }
 }
 
+/// What the estimates of a posting's rows are made of, and which of them count.
+#[derive(Debug)]
+pub(crate) struct Estimated<'a> {
+    pub(crate) query: &'a CodeQuery,
+    /// The query's distance to the centroid.
+    pub(crate) zone: f32,
+    pub(crate) factors: &'a [f32],
+    /// Estimates above it do not count.
+    pub(crate) limit: f32,
+}
+
 /// Estimates of a posting's rows, and those of them that count.
 #[derive(Debug, Default)]
 pub(crate) struct Estimates {
@@ -119,25 +131,34 @@ pub(crate) struct Estimates {
 }
 
 impl Estimates {
-    /// Has `estimate` fill in the estimates of the rows that `sums` names from these, and gives what is not above
-    /// `limit`: rows and estimates.
+    /// Of the rows whose integer sums lie at `sums` those whose estimates are not above the limit: rows and
+    /// estimates.
     #[inline]
     pub(crate) fn select(
         &mut self,
         sums: std::ops::Range<usize>,
-        limit: f32,
+        code: &Code,
+        of: &Estimated<'_>,
         kernels: &'static Kernels,
-        estimate: impl FnOnce(&[i32], &mut [f32]),
     ) -> Result<impl Iterator<Item = (u32, f32)> + '_, Error> {
         let sums = self.sums.get(sums).unwrap_or_default();
         if self.ids.len() < sums.len() {
-            self.values.resize(sums.len(), 0.0);
             self.ids.resize(sums.len(), 0);
             self.kept.resize(sums.len(), 0.0);
         }
-        let values = self.values.get_mut(..sums.len()).unwrap_or_default();
-        estimate(sums, values);
-        let count = kernels.select_below(values, limit.next_up(), 0, &mut self.ids, &mut self.kept)?;
+        let threshold = of.limit.next_up();
+        let count = match code.line(of.query, of.zone) {
+            Some(line) => {
+                let adds = of.factors.get(..sums.len()).unwrap_or_default();
+                kernels.select_estimates_below(sums, adds, line, threshold, &mut self.ids, &mut self.kept)?
+            }
+            None => {
+                self.values.resize(sums.len(), 0.0);
+                let values = &mut self.values;
+                code.estimates(of.query, of.zone, sums, of.factors, values);
+                kernels.select_below(values, threshold, 0, &mut self.ids, &mut self.kept)?
+            }
+        };
         Ok(self.ids.iter().copied().zip(self.kept.iter().copied()).take(count))
     }
 }

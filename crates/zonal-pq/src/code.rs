@@ -5,7 +5,7 @@
 //! `zone + add + rescale · (scale · sum + offset) + slope · total` for the others (see [`crate::quantiser`]).
 
 use layouts::{AlignedVec, InterleavedCodes};
-use simd_kernels::{CodePanels, Kernels, PANEL_ROWS, Rows};
+use simd_kernels::{Affine, CodePanels, Kernels, PANEL_ROWS, Rows};
 
 use crate::Error;
 use crate::head::{HeadCode, HeadQuery, HeadScratch};
@@ -135,8 +135,15 @@ impl Code {
         }
     }
 
-    /// Estimates of a posting's rows from its sums, for the query's distance `zone` to its centroid.
+    /// What makes an estimate of a sum and of what lies beside the code, if that is all it takes.
     #[inline]
+    pub(crate) fn line(&self, query: &CodeQuery, zone: f32) -> Option<Affine> {
+        let head = matches!(self, Code::Head(_)).then_some(&query.head)?;
+        Some(Affine { base: zone + 2.0 * head.bias, slope: 2.0 * head.scale })
+    }
+
+    /// Estimates of a posting's rows from its sums where it takes more than a [`line`](Self::line), for the query's
+    /// distance `zone` to its centroid.
     pub(crate) fn estimates(
         &self,
         query: &CodeQuery,
@@ -145,28 +152,18 @@ impl Code {
         factors: &[f32],
         out: &mut [f32],
     ) {
-        match self {
-            Code::Head(_) => {
-                let (base, slope) = (zone + 2.0 * query.head.bias, 2.0 * query.head.scale);
-                for ((out, &sum), &add) in out.iter_mut().zip(sums).zip(factors) {
-                    *out = (base + add) - slope * sum as f32;
-                }
+        let (scale, offset) = (query.prepared.scale(), query.prepared.offset());
+        let total = query.prepared.total();
+        let units = factors.chunks_exact(self.columns() * BLOCK_ROWS);
+        let places = out.chunks_exact_mut(BLOCK_ROWS).zip(sums.chunks_exact(BLOCK_ROWS));
+        for ((out, sums), unit) in places.zip(units) {
+            let (add, rest) = unit.split_at(BLOCK_ROWS);
+            let (rescale, slopes) = rest.split_at(BLOCK_ROWS);
+            for (((out, &sum), add), rescale) in out.iter_mut().zip(sums).zip(add).zip(rescale) {
+                *out = (zone + add) + rescale * (scale * sum as f32 + offset);
             }
-            _ => {
-                let (scale, offset) = (query.prepared.scale(), query.prepared.offset());
-                let total = query.prepared.total();
-                let units = factors.chunks_exact(self.columns() * BLOCK_ROWS);
-                let places = out.chunks_exact_mut(BLOCK_ROWS).zip(sums.chunks_exact(BLOCK_ROWS));
-                for ((out, sums), unit) in places.zip(units) {
-                    let (add, rest) = unit.split_at(BLOCK_ROWS);
-                    let (rescale, slopes) = rest.split_at(BLOCK_ROWS);
-                    for (((out, &sum), add), rescale) in out.iter_mut().zip(sums).zip(add).zip(rescale) {
-                        *out = (zone + add) + rescale * (scale * sum as f32 + offset);
-                    }
-                    for (out, slope) in out.iter_mut().zip(slopes) {
-                        *out += slope * total;
-                    }
-                }
+            for (out, slope) in out.iter_mut().zip(slopes) {
+                *out += slope * total;
             }
         }
     }

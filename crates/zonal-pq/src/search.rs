@@ -7,7 +7,7 @@ use layouts::Neighbor;
 use simd_kernels::{Element, Kernels};
 
 use crate::Error;
-use crate::candidates::{Candidates, Estimates};
+use crate::candidates::{Candidates, Estimated, Estimates};
 use crate::code::{Code, CodeQuery};
 use crate::params::SearchParams;
 use crate::posting::Postings;
@@ -223,9 +223,8 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
         let one = std::iter::once(query);
         parts.code.sums(one, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
         let limit = searcher.candidates.limit();
-        let found = estimates.select(0..posting.places, limit, parts.kernels, |sums, out| {
-            parts.code.estimates(query, probe.distance, sums, posting.factors, out);
-        })?;
+        let of = Estimated { query, zone: probe.distance, factors: posting.factors, limit };
+        let found = estimates.select(0..posting.places, parts.code, &of, parts.kernels)?;
         let ids = parts.postings.ids(probe.zone);
         searcher.candidates.extend(first + index, found.filter(|&(row, _)| accepts(ids, row)));
         searcher.scanned += posting.len as u64;

@@ -96,7 +96,8 @@ pub(super) fn visit_group(
         (Dtype::Bits, Some(&bytes)) => forms::bits(bytes, visitor),
         (Dtype::F32, None) => {
             functions::maps::<f32>(visitor)?;
-            functions::selections::<f32>("f32", visitor)
+            functions::selections::<f32>("f32", visitor)?;
+            functions::estimates(visitor)
         }
         (Dtype::F64, None) => {
             functions::maps::<f64>(visitor)?;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use layouts::AlignedVec;
-use simd_kernels::{Covariance, Kernels, Ordered, Real};
+use simd_kernels::{Affine, Covariance, Kernels, Ordered, Real};
 
 use super::KernelSuiteError;
 use super::cases::{Case, VALUES, Visitor};
@@ -123,6 +123,30 @@ pub(super) fn selections<T: Ordered>(
     visitor(&named("top_k", ", k = 10"), &mut |kernels, times| {
         for _ in 0..times {
             black_box(kernels.top_k(black_box(&values), 0, LEAST, &mut ids, &mut chosen)?);
+        }
+        Ok(())
+    })
+}
+
+/// Estimates below a threshold.
+pub(super) fn estimates(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
+    let mut sums = AlignedVec::zeroed(LEN)?;
+    sums.iter_mut().enumerate().for_each(|(at, place)| *place = -(scattered(at) as i32));
+    let mut adds = AlignedVec::zeroed(LEN)?;
+    adds.iter_mut().for_each(|add| *add = 0.25f32);
+    let (mut ids, mut chosen) = (vec![0; LEN], vec![0.0; LEN]);
+    let line = Affine { base: 0.0, slope: 1.0 };
+    let bytes = size_of::<i32>() + size_of::<f32>();
+    let what = format!("{LEN} rows, 2 % below");
+    let named = Case {
+        bytes_per_result: Some(bytes),
+        read_bound: true,
+        ..case("select_estimates_below", "f32", what, LEN, bytes)
+    };
+    visitor(&named, &mut |kernels, times| {
+        for _ in 0..times {
+            let (sums, out) = (black_box(&*sums), (&mut ids, &mut chosen));
+            black_box(kernels.select_estimates_below(sums, &adds, line, HITS as f32, out.0, out.1)?);
         }
         Ok(())
     })

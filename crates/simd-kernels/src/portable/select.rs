@@ -3,7 +3,7 @@
 use wide::{f32x8, f64x4, i32x8};
 
 use super::lanes::Wide;
-use crate::select::{self, Compare, Ordered, SelectTable, Shell};
+use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<Wide>();
 
@@ -64,5 +64,29 @@ where
     unsafe fn top_k(values: &[T], base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize {
         // SAFETY: the same contract.
         unsafe { select::top_k(Wide, values, base_id, ids, out) }
+    }
+}
+
+// SAFETY: what is read is what the method states.
+unsafe impl Estimate for Wide {
+    #[inline(always)]
+    unsafe fn estimate(self, sums: *const i32, adds: *const f32, base: f32x8, slope: f32x8) -> f32x8 {
+        // SAFETY: the caller vouches for 8 values in both places.
+        let (sums, adds) = unsafe { (Compare::<i32>::load(self, sums), Compare::<f32>::load(self, adds)) };
+        (base + adds) - slope * f32x8::from_i32x8(sums)
+    }
+}
+
+impl EstimateShell for Wide {
+    unsafe fn estimates_below(
+        sums: &[i32],
+        adds: &[f32],
+        line: Affine,
+        limit: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: the same contract.
+        unsafe { select::estimates_below(Wide, sums, adds, line, limit, ids, out) }
     }
 }

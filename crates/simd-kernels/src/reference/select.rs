@@ -2,11 +2,17 @@
 
 use std::cmp::Ordering;
 
-use crate::select::Ordered;
+use crate::select::{Affine, Ordered};
 
 /// All values below `threshold`, with their places.
 pub fn select_below<T: Ordered>(values: &[T], threshold: T) -> Vec<(usize, T)> {
     values.iter().copied().enumerate().filter(|&(_, value)| value < threshold).collect()
+}
+
+/// All estimates below `threshold`, with their places.
+pub fn select_estimates_below(sums: &[i32], adds: &[f32], line: Affine, threshold: f32) -> Vec<(usize, f32)> {
+    let estimates: Vec<f32> = sums.iter().zip(adds).map(|(&sum, &add)| line.estimate(sum, add)).collect();
+    select_below(&estimates, threshold)
 }
 
 /// The first of the least values; NaN never wins.

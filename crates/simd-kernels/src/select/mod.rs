@@ -1,4 +1,4 @@
-//! Selection: values below a threshold with their ids, the least value, the k least values.
+//! Selection: values below a threshold with their ids, estimates likewise, the least value, the k least values.
 //!
 //! The loops are written once over [`Compare`], which says how a tier compares a register of values, turns the
 //! result into bits, and moves chosen lanes together. Where hits are common (`select_below`) every register is
@@ -10,15 +10,18 @@
 
 mod argmin;
 mod below;
+mod estimates;
 mod top_k;
 
 pub(crate) use argmin::argmin;
 pub(crate) use below::below;
+pub use estimates::Affine;
+pub(crate) use estimates::{Estimate, EstimateShell, estimates_below};
 pub(crate) use top_k::top_k;
 
 use crate::element::Distance;
 use crate::table::Kernels;
-use crate::view::ShapeError;
+use crate::view::{ShapeError, expect_len};
 
 /// A type whose values can be selected: `f32`, `f64` or `i32`, the types of distances. Sealed.
 pub trait Ordered: Distance {
@@ -114,15 +117,19 @@ pub(crate) struct SelectTable {
     pub(crate) f32: SelectKernels<f32>,
     pub(crate) f64: SelectKernels<f64>,
     pub(crate) i32: SelectKernels<i32>,
+    pub(crate) estimates: EstimatesBelow,
 }
+
+/// Sums, adds, line, threshold, and the places of ids and values.
+type EstimatesBelow = unsafe fn(&[i32], &[f32], Affine, f32, &mut [u32], &mut [f32]) -> usize;
 
 impl SelectTable {
     /// The functions as `S` compiles them.
-    pub(crate) const fn of<S: Shell<f32> + Shell<f64> + Shell<i32>>() -> Self {
+    pub(crate) const fn of<S: Shell<f32> + Shell<f64> + Shell<i32> + EstimateShell>() -> Self {
         const fn of<T: Ordered, S: Shell<T>>() -> SelectKernels<T> {
             SelectKernels { below: S::below, argmin: S::argmin, top_k: S::top_k }
         }
-        Self { f32: of::<f32, S>(), f64: of::<f64, S>(), i32: of::<i32, S>() }
+        Self { f32: of::<f32, S>(), f64: of::<f64, S>(), i32: of::<i32, S>(), estimates: S::estimates_below }
     }
 }
 
@@ -168,6 +175,44 @@ impl Kernels {
         expect_room("out_values", values.len(), out_values.len())?;
         // SAFETY: the table is only handed out when the CPU has the tier's features; the outputs have room.
         Ok(unsafe { (T::select(self).below)(values, threshold, base_id, out_ids, out_values) })
+    }
+
+    /// Of the rows' estimates `(base + adds[i]) - slope * sums[i]` those below `threshold`, in their order, with their
+    /// places; returns how many. The very values of [`Affine::estimate`]; NaN is never below. What
+    /// [`Kernels::select_below`] gives for a slice of them, without that slice. Complexity O(n); no allocation.
+    ///
+    /// Both outputs must have room for every row, whatever the threshold. What they hold beyond the returned count
+    /// is unspecified.
+    ///
+    /// # Errors
+    /// [`ShapeError`] unless `adds` is as long as `sums` and the outputs at least as long, and if a place would not fit
+    /// 32 bits; nothing is written.
+    ///
+    /// ```
+    /// use simd_kernels::{Affine, Kernels};
+    /// let (sums, adds) = ([3, 0, 2], [1.0, 0.5, 1.0]);
+    /// let (mut ids, mut kept) = ([0; 3], [0.0; 3]);
+    /// let line = Affine { base: 10.0, slope: 2.0 };
+    /// let n = Kernels::active()?.select_estimates_below(&sums, &adds, line, 8.0, &mut ids, &mut kept)?;
+    /// assert_eq!((&ids[..n], &kept[..n]), (&[0, 2][..], &[5.0, 7.0][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn select_estimates_below(
+        &self,
+        sums: &[i32],
+        adds: &[f32],
+        line: Affine,
+        threshold: f32,
+        out_ids: &mut [u32],
+        out_values: &mut [f32],
+    ) -> Result<usize, ShapeError> {
+        expect_ids(0, sums.len())?;
+        expect_len("adds", sums.len(), adds.len())?;
+        expect_room("out_ids", sums.len(), out_ids.len())?;
+        expect_room("out_values", sums.len(), out_values.len())?;
+        // SAFETY: the table is only handed out when the CPU has the tier's features; inputs are equally long and the
+        // outputs have room.
+        Ok(unsafe { (self.select.estimates)(sums, adds, line, threshold, out_ids, out_values) })
     }
 
     /// The place and value of the least value, the first of equals; NaN never wins. `None` if there is no

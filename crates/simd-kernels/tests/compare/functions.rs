@@ -1,7 +1,7 @@
 //! exp, sqrt, covariances, the Walsh-Hadamard transform and selection, at every length. Their own tests go
 //! deeper; here they run wherever the table runs, on emulated CPUs too.
 
-use simd_kernels::{Covariance, Distance, Element, Kernels, Ordered, Real, reference};
+use simd_kernels::{Affine, Covariance, Distance, Element, Kernels, Ordered, Real, reference};
 
 use super::{Judge, Random, Tally, Truth};
 
@@ -14,6 +14,7 @@ pub(super) fn of_table(kernels: &'static Kernels, tally: &mut Tally) {
     selection::<f32>(kernels, "select_f32", tally);
     selection::<f64>(kernels, "select_f64", tally);
     selection::<i32>(kernels, "select_i32", tally);
+    estimates(kernels, tally);
 }
 
 fn draw<T: Distance>(len: usize, scale: f64) -> Vec<T> {
@@ -112,6 +113,25 @@ fn selection<T: Ordered>(kernels: &'static Kernels, name: &str, tally: &mut Tall
             let expected = reference::select::top_k(&values, k);
             judge.chosen("top_k", &ids[..count], &least[..count], &expected);
         }
+    }
+}
+
+fn estimates(kernels: &'static Kernels, tally: &mut Tally) {
+    let line = Affine { base: 30.25, slope: 0.37 };
+    for len in 1..=150 {
+        let sums: Vec<i32> = draw::<f32>(len, 1.0).iter().map(|&x| x as i32).collect();
+        let adds = draw::<f32>(len, 0.3);
+        let threshold = line.estimate(sums[len / 2], adds[len / 2]);
+        let mut judge = Judge { name: "select_estimates_below", dim: len, tally };
+        let (mut ids, mut count) = (vec![0; len], 0);
+        let kept = judge.call("", len, |out| {
+            count = kernels.select_estimates_below(&sums, &adds, line, threshold, &mut ids, out)?;
+            Ok(())
+        });
+        // The judge expects ids from 5 on.
+        ids.iter_mut().for_each(|id| *id = id.wrapping_add(5));
+        let expected = reference::select::select_estimates_below(&sums, &adds, line, threshold);
+        judge.chosen("", &ids[..count], &kept[..count], &expected);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use simd_kernels::{Covariance, Distance, Element, Kernels, Ordered, Real, reference};
+use simd_kernels::{Affine, Covariance, Distance, Element, Kernels, Ordered, Real, reference};
 
 use super::Subject;
 
@@ -17,6 +17,7 @@ pub(super) fn of_table(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     selection::<f32>(kernels, "f32", list);
     selection::<f64>(kernels, "f64", list);
     selection::<i32>(kernels, "i32", list);
+    estimates(kernels, list);
 }
 
 /// Adds a pair of closures that each read the same values and write into a buffer of their own.
@@ -60,6 +61,23 @@ fn math<T: Real + Distance>(kernels: &'static Kernels, list: &mut Vec<Subject>) 
     let work = move |x: &mut [T]| kernels.walsh_hadamard(x, None, scale()).expect("a power of two");
     let twin = move |x: &mut [T]| reference::wht::walsh_hadamard(x, None, scale());
     add(list, name("walsh_hadamard"), &values, work, twin);
+}
+
+fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    // Every estimate once, in no order; the threshold lets one in fifty pass.
+    let sums: Vec<i32> = (0..COUNT as i32).map(|index| index * 1_031 % COUNT as i32).collect();
+    let adds = vec![0.5f32; COUNT];
+    let line = Affine { base: 4.0 * COUNT as f32, slope: 2.0 };
+    let threshold = line.estimate(COUNT as i32 / 50 * 49, 0.5);
+    let (ids, twin_sums) = (RefCell::new(vec![0; COUNT]), sums.clone());
+    let work = move |x: &mut [f32]| {
+        let (sums, mut ids) = (black_box(&sums), ids.borrow_mut());
+        let found = kernels.select_estimates_below(sums, &adds, line, threshold, &mut ids, x);
+        black_box(found.expect("room for all"));
+    };
+    add(list, "select_estimates_below".to_owned(), &vec![0.5f32; COUNT], work, move |x| {
+        black_box(reference::select::select_estimates_below(black_box(&twin_sums), x, line, threshold));
+    });
 }
 
 fn selection<T: Ordered>(kernels: &'static Kernels, name: &str, list: &mut Vec<Subject>) {

@@ -1,13 +1,14 @@
 //! Selection on NEON: comparison bits by a weighted sum, registers compacted by a byte table looked up for them.
 
 use std::arch::aarch64::{
-    float32x4_t, float64x2_t, int32x4_t, uint32x4_t, uint64x2_t, vst1_u32, vst1q_u8, vst1q_u32,
+    float32x4_t, float64x2_t, int32x4_t, uint32x4_t, uint64x2_t, vld1q_f32, vld1q_s32, vst1_u32, vst1q_u8,
+    vst1q_u32,
 };
 
 use pulp::aarch64::Neon;
 use pulp::cast;
 
-use crate::select::{self, Compare, Ordered, SelectTable, Shell};
+use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<Neon>();
 
@@ -185,5 +186,37 @@ where
     unsafe fn top_k(values: &[T], base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::top_k(Neon::new_unchecked(), values, base_id, ids, out) }
+    }
+}
+
+// SAFETY: what is read is what the method states.
+unsafe impl Estimate for Neon {
+    #[inline(always)]
+    unsafe fn estimate(
+        self,
+        sums: *const i32,
+        adds: *const f32,
+        base: float32x4_t,
+        slope: float32x4_t,
+    ) -> float32x4_t {
+        // SAFETY: the caller vouches for 4 values in both places.
+        let (sums, adds) = unsafe { (vld1q_s32(sums), vld1q_f32(adds)) };
+        let taken = self.neon.vmulq_f32(slope, self.neon.vcvtq_f32_s32(sums));
+        self.neon.vsubq_f32(self.neon.vaddq_f32(base, adds), taken)
+    }
+}
+
+impl EstimateShell for Neon {
+    #[target_feature(enable = "neon")]
+    unsafe fn estimates_below(
+        sums: &[i32],
+        adds: &[f32],
+        line: Affine,
+        limit: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::estimates_below(Neon::new_unchecked(), sums, adds, line, limit, ids, out) }
     }
 }

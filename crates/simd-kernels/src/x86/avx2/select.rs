@@ -2,13 +2,13 @@
 
 use std::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm_loadl_epi64, _mm_storeu_si128,
-    _mm256_storeu_si256,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_storeu_si256,
 };
 
 use pulp::cast;
 use pulp::x86::V3;
 
-use crate::select::{self, Compare, Ordered, SelectTable, Shell};
+use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<V3>();
 
@@ -182,5 +182,31 @@ where
     unsafe fn top_k(values: &[T], base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::top_k(V3::new_unchecked(), values, base_id, ids, out) }
+    }
+}
+
+// SAFETY: what is read is what the method states.
+unsafe impl Estimate for V3 {
+    #[inline(always)]
+    unsafe fn estimate(self, sums: *const i32, adds: *const f32, base: __m256, slope: __m256) -> __m256 {
+        // SAFETY: the caller vouches for 8 values in both places; AVX is part of the token.
+        let (sums, adds) = unsafe { (_mm256_loadu_si256(sums.cast()), _mm256_loadu_ps(adds)) };
+        let taken = self.avx._mm256_mul_ps(slope, self.avx._mm256_cvtepi32_ps(sums));
+        self.avx._mm256_sub_ps(self.avx._mm256_add_ps(base, adds), taken)
+    }
+}
+
+impl EstimateShell for V3 {
+    #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+    unsafe fn estimates_below(
+        sums: &[i32],
+        adds: &[f32],
+        line: Affine,
+        limit: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::estimates_below(V3::new_unchecked(), sums, adds, line, limit, ids, out) }
     }
 }

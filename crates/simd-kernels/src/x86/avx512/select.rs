@@ -2,13 +2,14 @@
 //! to memory is microcoded on Zen 4 and 20 times slower.
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512d, __m512i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_storeu_si256, _mm512_storeu_si512,
+    __m256i, __m512, __m512d, __m512i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_storeu_si256, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_storeu_si512,
 };
 
 use pulp::cast;
 use pulp::x86::V4;
 
-use crate::select::{self, Compare, Ordered, SelectTable, Shell};
+use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<V4>();
 
@@ -143,5 +144,33 @@ where
     unsafe fn top_k(values: &[T], base_id: u32, ids: &mut [u32], out: &mut [T]) -> usize {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::top_k(V4::new_unchecked(), values, base_id, ids, out) }
+    }
+}
+
+// SAFETY: what is read is what the method states.
+unsafe impl Estimate for V4 {
+    #[inline(always)]
+    unsafe fn estimate(self, sums: *const i32, adds: *const f32, base: __m512, slope: __m512) -> __m512 {
+        // SAFETY: the caller vouches for 16 values in both places; AVX-512F is part of the token.
+        let (sums, adds) = unsafe { (_mm512_loadu_si512(sums.cast()), _mm512_loadu_ps(adds)) };
+        let taken = self.avx512f._mm512_mul_ps(slope, self.avx512f._mm512_cvtepi32_ps(sums));
+        self.avx512f._mm512_sub_ps(self.avx512f._mm512_add_ps(base, adds), taken)
+    }
+}
+
+impl EstimateShell for V4 {
+    #[target_feature(
+        enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+    )]
+    unsafe fn estimates_below(
+        sums: &[i32],
+        adds: &[f32],
+        line: Affine,
+        limit: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::estimates_below(V4::new_unchecked(), sums, adds, line, limit, ids, out) }
     }
 }
