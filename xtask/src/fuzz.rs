@@ -1,7 +1,8 @@
-//! `cargo xtask fuzz`: the fuzz targets of the file readers, with libFuzzer and AddressSanitizer.
+//! `cargo xtask fuzz`: the fuzz targets of data readers and index files, with libFuzzer and AddressSanitizer.
 //!
 //! Built by hand, with the flags that libFuzzer needs, so that nothing but a nightly toolchain is asked for.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
@@ -38,7 +39,6 @@ struct Metadata {
 }
 #[derive(Deserialize)]
 struct Package {
-    manifest_path: String,
     targets: Vec<Target>,
 }
 #[derive(Deserialize)]
@@ -47,39 +47,48 @@ struct Target {
     kind: Vec<String>,
 }
 
+/// The packages that hold targets: readers of data, files of indexes.
+const PACKAGES: [&str; 2] = ["crates/bench-harness/fuzz", "crates/zonal-pq/fuzz"];
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome<()> {
-    let manifest = root().join("crates/bench-harness/fuzz/Cargo.toml");
-    if !manifest.is_file() {
-        return Err(format!("there are no fuzz targets: {} does not exist", manifest.display()).into());
+    let mut found = false;
+    for package in PACKAGES {
+        let manifest = root().join(package).join("Cargo.toml");
+        let names = targets(&manifest, arguments.target.as_deref())?;
+        if !names.is_empty() {
+            found = true;
+            fuzz(&manifest, &names, arguments)?;
+        }
     }
-    let folder = target().join("fuzz");
+    match &arguments.target {
+        Some(name) if !found => Err(format!("there is no fuzz target {name:?}").into()),
+        _ => Ok(()),
+    }
+}
+
+/// The fuzz targets of a package, or the one that is wanted.
+fn targets(manifest: &Path, wanted: Option<&str>) -> Outcome<Vec<String>> {
     let mut metadata = nightly()?;
-    metadata.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&manifest);
+    metadata.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest);
     let metadata: Metadata = serde_json::from_str(&capture(&mut metadata)?)?;
-    let names: Vec<String> = metadata
-        .packages
-        .into_iter()
-        .filter(|package| {
-            manifest.ends_with(&package.manifest_path) || package.manifest_path.ends_with("fuzz/Cargo.toml")
-        })
-        .flat_map(|package| package.targets)
-        .filter(|target| target.kind.iter().any(|kind| kind == "bin"))
-        .map(|target| target.name)
-        .filter(|name| arguments.target.as_ref().is_none_or(|wanted| wanted == name))
-        .collect();
-    if names.is_empty() {
-        return Err(format!("{} has no such fuzz target", manifest.display()).into());
-    }
+    let targets = metadata.packages.into_iter().flat_map(|package| package.targets);
+    let names =
+        targets.filter(|target| target.kind.iter().any(|kind| kind == "bin")).map(|target| target.name);
+    Ok(names.filter(|name| wanted.is_none_or(|wanted| wanted == name)).collect())
+}
+
+fn fuzz(manifest: &Path, names: &[String], arguments: &Arguments) -> Outcome<()> {
+    let folder = target().join("fuzz");
     let mut build = nightly()?;
-    build.args(["build", "--release", "--target", TRIPLE, "--manifest-path"]).arg(&manifest);
+    build.args(["build", "--release", "--target", TRIPLE, "--manifest-path"]).arg(manifest);
     build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}")).env("CARGO_TARGET_DIR", &folder);
     run_command(&mut build)?;
     for name in names {
         say::note(format!("{name} for {} s", arguments.seconds));
         // What was found interesting is kept, so that the next run goes on where this one ends.
-        let corpus = folder.join("corpus").join(&name);
+        let corpus = folder.join("corpus").join(name);
         std::fs::create_dir_all(&corpus)?;
-        let mut fuzz = Command::new(folder.join(TRIPLE).join("release").join(&name));
+        let mut fuzz = Command::new(folder.join(TRIPLE).join("release").join(name));
         fuzz.arg(&corpus)
             .arg(format!("-max_total_time={}", arguments.seconds))
             .arg(format!("-artifact_prefix={}/", folder.display()))

@@ -37,12 +37,26 @@ impl BatchSearcher {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Runs `work` with scratch that nobody else has.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Work) -> Result<R, Error>) -> Result<R, Error> {
+        let taken = self.free.lock().ok().and_then(|mut free| free.pop());
+        let mut own = match taken {
+            Some(own) => own,
+            None => Work::new()?,
+        };
+        let done = work(&mut own);
+        if let Ok(mut free) = self.free.lock() {
+            free.push(own);
+        }
+        done
+    }
 }
 
 /// One thread's scratch.
 #[derive(Debug)]
-struct Work {
-    searcher: Searcher,
+pub(crate) struct Work {
+    pub(crate) searcher: Searcher,
     queries: Vec<Ready>,
     integers: Vec<i8>,
     /// Visits sorted by zone: (query, place among the query's probes).
@@ -97,29 +111,21 @@ pub(crate) fn batch<T: Element, P: Postings<T>>(
     for (row, query) in queries.iter().enumerate() {
         check_row(query, parts.space.metric, "queries", row)?;
     }
+    params.untimed()?;
     let within = params.within(parts.postings.zones(), parts.postings.rows())?;
     let size = queries.len().div_ceil(hnsw::pieces::threads()).clamp(64, BLOCK);
     if params.k == 0 {
         return Ok(());
     }
     chunks(out, size * params.k, |index, out| {
-        let taken = scratch.free.lock().ok().and_then(|mut free| free.pop());
-        let mut work = match taken {
-            Some(work) => work,
-            None => Work::new()?,
-        };
         let start = index * size;
         let Some(rows) = queries.slice(start, start + out.len() / params.k) else { return Ok(()) };
-        let done = block(parts, &mut work, rows, &within, params.k, out);
-        if let Ok(mut free) = scratch.free.lock() {
-            free.push(work);
-        }
-        done
+        scratch.with(|work| block(parts, work, rows, &within, params.k, out))
     })
 }
 
 /// Copies results and pads them.
-fn write(found: &[Neighbor], out: &mut [Neighbor]) {
+pub(crate) fn write(found: &[Neighbor], out: &mut [Neighbor]) {
     let (head, tail) = out.split_at_mut(found.len().min(out.len()));
     head.copy_from_slice(found.get(..head.len()).unwrap_or_default());
     tail.fill(NO_NEIGHBOR);

@@ -94,7 +94,8 @@ pub(crate) fn build<T: Element>(
     let code = learn(integers, &entries, centroids, params, kernels)?;
     stages.begin("encoding")?;
     let bytes = keeps_bytes::<T>(params, &space);
-    let postings = fill(vectors, integers, &entries, centroids, (&space, &code), bytes, kernels)?;
+    let keeps = Keeps { vectors: !params.lent, bytes };
+    let postings = fill(vectors, integers, &entries, centroids, (&space, &code), keeps, kernels)?;
     let router = Router::new(centroids, space.shifts(centroids)?, params.graph_from)?;
     let places = postings.places(vectors.len());
     Ok(ZonalPq {
@@ -221,6 +222,13 @@ pub(crate) struct Part {
     pub(crate) norms: Vec<f32>,
 }
 
+/// What of a row is kept beside its code.
+#[derive(Clone, Copy)]
+struct Keeps {
+    vectors: bool,
+    bytes: bool,
+}
+
 /// Makes all postings.
 fn fill<T: Element>(
     vectors: Rows<'_, T>,
@@ -228,7 +236,7 @@ fn fill<T: Element>(
     entries: &[Entry],
     centroids: Rows<'_, i8>,
     (space, code): (&Space, &Code),
-    bytes: bool,
+    keeps: Keeps,
     kernels: &'static Kernels,
 ) -> Result<Frozen<T>, Error> {
     let zones = centroids.len();
@@ -287,14 +295,17 @@ fn fill<T: Element>(
     }
     drop(parts);
     let mut ids = AlignedVec::with_capacity(entries.len())?;
-    let mut kept = AlignedVec::with_capacity(entries.len() * vectors.dim())?;
-    let mut rows = AlignedVec::with_capacity(if bytes { entries.len() * space.dim() } else { 0 })?;
+    let wide = |kept: bool, dim: usize| if kept { entries.len() * dim } else { 0 };
+    let mut kept = AlignedVec::with_capacity(wide(keeps.vectors, vectors.dim()))?;
+    let mut rows = AlignedVec::with_capacity(wide(keeps.bytes, space.dim()))?;
     let mut homes = AlignedVec::new();
     let twice = entries.iter().any(|entry| entry.home != NONE);
     for entry in entries {
         ids.push(entry.row)?;
-        kept.extend_from_slice(vectors.row(entry.row as usize).unwrap_or_default())?;
-        if bytes {
+        if keeps.vectors {
+            kept.extend_from_slice(vectors.row(entry.row as usize).unwrap_or_default())?;
+        }
+        if keeps.bytes {
             rows.extend_from_slice(integers.row(entry.row as usize).unwrap_or_default())?;
         }
         if twice {

@@ -26,7 +26,7 @@ const ENOUGH: f32 = 0.9995;
 /// A plain table, five numbers a row: see [`as_slice`](Self::as_slice).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calibration {
-    table: Vec<f32>,
+    pub(crate) table: Vec<f32>,
 }
 
 /// Numbers of a row: `k`, `nprobe`, `reach`, recall, rows scanned.
@@ -111,7 +111,7 @@ impl<T: Element> ZonalPq<T> {
     /// # Errors
     /// As [`search`](Self::search), naming `queries`.
     pub fn calibrate(&mut self, queries: Option<Rows<'_, T>>) -> Result<&Calibration, Error> {
-        let table = measure(&self.parts(), queries, self.rows)?;
+        let table = measure(&self.parts()?, queries, self.rows)?;
         Ok(self.calibration.insert(Calibration { table }))
     }
 
@@ -126,7 +126,7 @@ impl<T: Element> ZonalPq<T> {
     }
 }
 
-fn measure<T: Element, P: Postings<T>>(
+pub(crate) fn measure<T: Element, P: Postings<T>>(
     parts: &Parts<'_, P>,
     queries: Option<Rows<'_, T>>,
     rows: usize,

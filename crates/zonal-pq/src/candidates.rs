@@ -59,6 +59,18 @@ impl Candidates {
         self.best.reserve(2 * self.wanted.min(1 << 16));
     }
 
+    /// [`start`](Self::start) with a limit that others have found.
+    pub(crate) fn start_below(&mut self, wanted: usize, limit: f32) {
+        self.start(wanted);
+        self.limit = limit;
+    }
+
+    /// Takes what others have kept of other rows.
+    pub(crate) fn merge(&mut self, others: &[Candidate]) {
+        self.best.extend_from_slice(others);
+        self.cut();
+    }
+
     /// The estimate above which nothing is taken any more.
     pub(crate) fn limit(&self) -> f32 {
         self.limit

@@ -67,6 +67,9 @@ pub enum Error {
         /// The best that was measured.
         reached: f32,
     },
+    /// An index that keeps no vectors, where they are needed.
+    #[error("the index keeps no vectors: `with_vectors` lends them to searches")]
+    NoVectors,
     /// A key that is there already, or twice in one call.
     #[error("key {key} is there already")]
     DuplicateKey {

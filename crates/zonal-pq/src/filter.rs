@@ -65,8 +65,20 @@ impl<T: Element> ZonalPq<T> {
         filter: &F,
     ) -> Result<&'s [Neighbor], Error> {
         let params = params.resolve(self.calibration())?;
-        let parts = self.parts();
-        let params = params.within(self.zones(), Postings::<T>::rows(&self.postings))?;
+        self.filtered_over(&self.parts()?, searcher, query, &params, filter)
+    }
+
+    /// The nearest matches, by the walk over zones or one by one, whatever costs less.
+    pub(crate) fn filtered_over<'s, P: Postings<T>, F: IdFilter + ?Sized>(
+        &self,
+        parts: &Parts<'_, P>,
+        searcher: &'s mut Searcher,
+        query: &[T],
+        params: &SearchParams,
+        filter: &F,
+    ) -> Result<&'s [Neighbor], Error> {
+        params.untimed()?;
+        let params = params.within(self.zones(), parts.postings.rows())?;
         searcher.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
         if params.k == 0 {
             return Ok(&[]);
@@ -76,17 +88,18 @@ impl<T: Element> ZonalPq<T> {
         let needed = (MET * params.k).max(params.rerank) as f64 / share.max(1e-9);
         let scanned = needed.max(params.nprobe as f64 * zone_rows).min(self.rows as f64);
         if share * self.rows as f64 * MEASURED <= scanned || self.zones() > MOST_PROBES {
-            self.each_match(searcher, query, params.k, filter)?;
+            self.each_match(parts, searcher, query, params.k, filter)?;
         } else {
             let nprobe = ((2.0 * needed / zone_rows) as usize).max(params.nprobe).min(self.zones());
-            zones(&parts, searcher, query, &params, nprobe, filter)?;
+            zones(parts, searcher, query, &params, nprobe, filter)?;
         }
         Ok(searcher.refiner.results.sorted())
     }
 
     /// Measures every match.
-    fn each_match<F: IdFilter + ?Sized>(
+    fn each_match<P: Postings<T>, F: IdFilter + ?Sized>(
         &self,
+        parts: &Parts<'_, P>,
         searcher: &mut Searcher,
         query: &[T],
         k: usize,
@@ -102,7 +115,7 @@ impl<T: Element> ZonalPq<T> {
         let place = |id: u32| self.places.get(id as usize).map(|&place| (id, self.postings.zone_of(place)));
         let rows = ids.filter_map(place);
         let asked = searcher.asked.asked(query);
-        searcher.refiner.each(&self.postings, rows, &asked, self.space.metric, k, self.kernels)
+        searcher.refiner.each(parts.postings, rows, &asked, parts.space.metric, k, parts.kernels)
     }
 }
 
@@ -114,6 +127,7 @@ pub(crate) fn filtered<'s, T: Element, P: Postings<T>, F: IdFilter + ?Sized>(
     params: &SearchParams,
     filter: &F,
 ) -> Result<&'s [Neighbor], Error> {
+    params.untimed()?;
     let params = params.within(parts.postings.zones(), parts.postings.rows())?;
     searcher.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
     if params.k == 0 {

@@ -65,14 +65,15 @@ impl<T: Element> ZonalPq<T> {
     /// allocation once `searcher` has served a query of the kind.
     ///
     /// # Errors
-    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `query`; [`Error::Parameter`].
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::ZeroVector`], naming `query`; [`Error::Parameter`];
+    /// [`Error::NoVectors`] if vectors are to be lent.
     pub fn search<'s>(
         &self,
         searcher: &'s mut Searcher,
         query: &[T],
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
-        knn(&self.parts(), searcher, query, &params.resolve(self.calibration())?)
+        knn(&self.parts()?, searcher, query, &params.resolve(self.calibration())?)
     }
 
     /// [`search`](Self::search) for every query, on the current rayon pool: zone by zone, so that each is read once
@@ -88,7 +89,7 @@ impl<T: Element> ZonalPq<T> {
         params: &SearchParams,
         out: &mut [Neighbor],
     ) -> Result<(), Error> {
-        batch(&self.parts(), scratch, queries, &params.resolve(self.calibration())?, out)
+        batch(&self.parts()?, scratch, queries, &params.resolve(self.calibration())?, out)
     }
 
     /// Number of vectors.
@@ -151,14 +152,20 @@ impl<T: Element> ZonalPq<T> {
     }
 
     /// What every search of this index looks at.
-    pub(crate) fn parts(&self) -> Parts<'_, Frozen<T>> {
-        Parts {
-            space: &self.space,
-            router: &self.router,
-            code: &self.code,
-            postings: &self.postings,
-            kernels: self.kernels,
-        }
+    pub(crate) fn parts(&self) -> Result<Parts<'_, Frozen<T>>, Error> {
+        self.expect_vectors()?;
+        Ok(self.parts_over(&self.postings))
+    }
+
+    /// The same with postings that have vectors from elsewhere.
+    pub(crate) fn parts_over<'a, P>(&'a self, postings: &'a P) -> Parts<'a, P> {
+        let Self { kernels, space, router, code, .. } = self;
+        Parts { space, router, code, postings, kernels }
+    }
+
+    /// Refuses what needs vectors of the index's own.
+    pub(crate) fn expect_vectors(&self) -> Result<(), Error> {
+        if self.params.lent { Err(Error::NoVectors) } else { Ok(()) }
     }
 
     /// Zones.

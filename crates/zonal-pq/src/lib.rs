@@ -56,6 +56,9 @@
 //! | everything within a radius, or the nearest within one | [`ZonalPq::search_range`], [`ZonalPq::search_within`] |
 //! | a recall instead of `nprobe` | [`ZonalPq::calibrate`], then [`SearchParams::recall`] |
 //! | fewer zones for easy queries | [`SearchParams::reach`] |
+//! | an end to the work of a query, in vectors or by the clock | [`SearchParams::budget`], [`SearchParams::time`] |
+//! | vectors that stay where the caller has them | [`BuildParams::lent_vectors`], [`ZonalPq::with_vectors`] |
+//! | one large query on all threads | [`ZonalPq::search_spread`] |
 //! | a file: written whole, read or mapped; what it holds | [`ZonalPq::save`], [`ZonalPq::open`], [`describe`] |
 //! | an index larger than memory | [`ZonalPq::save_by_zone`], [`DiskIndex`] |
 //! | vectors that come and go while others search | [`LiveZonal`], with a log that survives a crash |
@@ -85,6 +88,7 @@ mod file;
 mod filter;
 mod head;
 mod index;
+mod lent;
 mod live;
 mod parallel;
 mod params;
@@ -96,6 +100,7 @@ mod refine;
 mod route;
 mod search;
 mod space;
+mod spread;
 mod zones;
 
 pub use batch::{BatchSearcher, NO_NEIGHBOR};
@@ -106,6 +111,7 @@ pub use file::{Description, describe};
 pub use hnsw::{Found, IdFilter, IdSet, Metric, Progress};
 pub use index::ZonalPq;
 pub use layouts::Neighbor;
+pub use lent::LentVectors;
 pub use live::{
     Checked, Durability, LiveBatchSearcher, LiveParams, LiveReader, LiveReaders, LiveSearcher, LiveSnapshot,
     LiveZonal, NOT_FOUND, Recovery, Upkeep,
@@ -118,6 +124,7 @@ const _: () = {
     const fn shareable<T: Send + Sync>() {}
     shareable::<ZonalPq<f32>>();
     shareable::<Searcher>();
+    shareable::<LentVectors<'_, f32>>();
     shareable::<DiskIndex<f32>>();
     shareable::<DiskSearcher>();
     shareable::<Error>();

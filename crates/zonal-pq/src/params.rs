@@ -1,5 +1,7 @@
 //! What a caller can ask of a build and of a search.
 
+use std::time::Duration;
+
 use hnsw::Metric;
 
 use crate::Error;
@@ -64,6 +66,7 @@ pub struct BuildParams {
     pub(crate) code: ScanCode,
     pub(crate) refine: Refine,
     pub(crate) second: f32,
+    pub(crate) lent: bool,
     pub(crate) sample: usize,
     pub(crate) iterations: usize,
     pub(crate) lambda: f32,
@@ -84,6 +87,7 @@ impl BuildParams {
             code: ScanCode::Auto,
             refine: Refine::Auto,
             second: 0.0,
+            lent: false,
             sample: 64,
             iterations: 4,
             lambda: 1.0,
@@ -118,6 +122,18 @@ impl BuildParams {
     #[must_use]
     pub fn second(mut self, share: f32) -> Self {
         self.second = share;
+        self
+    }
+
+    /// The index keeps no vectors of its own: every search is lent them ([`ZonalPq::with_vectors`]). For callers who hold
+    /// them anyway. [`LiveZonal`] and [`DiskIndex`] need vectors of their own.
+    ///
+    /// [`ZonalPq::with_vectors`]: crate::ZonalPq::with_vectors
+    /// [`LiveZonal`]: crate::LiveZonal
+    /// [`DiskIndex`]: crate::DiskIndex
+    #[must_use]
+    pub fn lent_vectors(mut self) -> Self {
+        self.lent = true;
         self
     }
 
@@ -169,6 +185,8 @@ pub struct SearchParams {
     pub reach: f32,
     /// Vectors whose codes are scanned at most, whatever `nprobe` says; the zone that reaches it is finished.
     pub budget: usize,
+    /// Time after which no further zone is begun: see [`SearchParams::time`]. Without end unless set.
+    pub time: Duration,
     /// In place of `nprobe`, the recall that it is to be picked by.
     pub(crate) target: Option<f32>,
 }
@@ -176,7 +194,8 @@ pub struct SearchParams {
 impl SearchParams {
     /// `k` neighbours from `nprobe` zones; 4 k + 20 candidates are measured.
     pub const fn new(k: usize, nprobe: usize) -> Self {
-        Self { k, nprobe, rerank: 4 * k + 20, reach: f32::INFINITY, budget: usize::MAX, target: None }
+        let (reach, budget, time) = (f32::INFINITY, usize::MAX, Duration::MAX);
+        Self { k, nprobe, rerank: 4 * k + 20, reach, budget, time, target: None }
     }
 
     /// Measures `rerank` candidates after the scan.
@@ -217,6 +236,24 @@ impl SearchParams {
     pub const fn budget(mut self, vectors: usize) -> Self {
         self.budget = vectors;
         self
+    }
+
+    /// Begins no further zone once `time` has passed since the search began; the two nearest are visited in any case,
+    /// and measuring the candidates comes after. What is found then depends on the machine: a budget in vectors does
+    /// not. Single queries without a filter or a radius only: others are refused with [`Error::Parameter`].
+    #[must_use]
+    pub const fn time(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Refuses a limit of time where none is kept.
+    pub(crate) fn untimed(&self) -> Result<(), Error> {
+        if self.time == Duration::MAX {
+            return Ok(());
+        }
+        let value = format!("{:?}", self.time);
+        Err(Error::Parameter { argument: "time", value, expected: "none, but for a single plain query" })
     }
 
     /// Checked and within what there is.

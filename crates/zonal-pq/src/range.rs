@@ -49,7 +49,7 @@ impl<T: Element> ZonalPq<T> {
         params: &SearchParams,
     ) -> Result<&'s [Neighbor], Error> {
         let params = params.resolve(self.calibration())?;
-        within(&self.parts(), searcher, query, radius, &params)
+        within(&self.parts()?, searcher, query, radius, &params)
     }
 }
 
@@ -64,6 +64,7 @@ pub(crate) fn within<'s, T: Element, P: Postings<T>>(
     if radius.is_nan() {
         return Err(Error::Parameter { argument: "radius", value: "NaN".to_owned(), expected: "a number" });
     }
+    params.untimed()?;
     let params = params.within(parts.postings.zones(), parts.postings.rows())?;
     searcher.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
     if params.k == 0 {

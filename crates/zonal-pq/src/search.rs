@@ -1,6 +1,7 @@
 //! A query from end to end: round it, find its zones, scan their codes, measure the best.
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use hnsw::Metric;
 use layouts::Neighbor;
@@ -129,6 +130,7 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
     query: &[T],
     params: &SearchParams,
 ) -> Result<&'s [Neighbor], Error> {
+    let begun = (params.time < Duration::MAX).then(Instant::now);
     let params = params.within(parts.postings.zones(), parts.postings.rows())?;
     searcher.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
     if params.k == 0 {
@@ -139,7 +141,18 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
     route(parts, searcher, params.nprobe)?;
     within_budget(&mut searcher.probes, parts.postings, params.budget);
     scan_first(parts, searcher, &params, |_, _| true)?;
-    scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?;
+    match begun {
+        None => scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?,
+        Some(begun) => {
+            let mut next = FIRST;
+            while next < searcher.probes.len() && begun.elapsed() < params.time {
+                scan(parts, searcher, next..next + 1, |_, _| true)?;
+                next += 1;
+            }
+            // A row's second place counts where its first was not reached.
+            searcher.probes.truncate(next);
+        }
+    }
     refine(parts, searcher, query, &wanted)?;
     Ok(searcher.refiner.results.sorted())
 }

@@ -20,8 +20,9 @@ impl<T: Element> ZonalPq<T> {
     /// them and one zone.
     ///
     /// # Errors
-    /// [`Error::Container`].
+    /// [`Error::Container`]; [`Error::NoVectors`] if it keeps none.
     pub fn save_by_zone(&self, path: &Path) -> Result<(), Error> {
+        self.expect_vectors()?;
         let front = FrontBytes::of(self)?;
         let postings = &self.postings;
         let has_bytes = Postings::<T>::has_bytes(postings);

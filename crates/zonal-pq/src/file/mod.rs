@@ -334,7 +334,8 @@ impl<T: Element> ZonalPq<T> {
         let row_dim = record.row_dim();
         let kept = if record.bytes { record.placed.checked_mul(row_dim) } else { Some(0) };
         let bytes = large::<i8>(&file, BYTES, kept)?;
-        let vectors = large::<T>(&file, VECTORS, record.placed.checked_mul(record.dim))?;
+        let kept = if record.params.lent { Some(0) } else { record.placed.checked_mul(record.dim) };
+        let vectors = large::<T>(&file, VECTORS, kept)?;
         let norms = large::<f32>(&file, NORMS, Some(if record.has_norms() { record.placed } else { 0 }))?;
         let postings = Frozen {
             starts,

@@ -102,7 +102,8 @@ impl Record {
     pub(crate) fn words(&self) -> [u64; Self::WORDS] {
         let place = |at: Option<usize>| at.unwrap_or(usize::MAX) as u64;
         // Named one by one, so that a parameter that is new cannot be forgotten here.
-        let BuildParams { zones, code, refine, second, sample, iterations, lambda, graph_from } = self.params;
+        let BuildParams { zones, code, refine, second, lent, sample, iterations, lambda, graph_from } =
+            self.params;
         let (kind, first, number) = match code {
             ScanCode::Auto => (0, 0, 0),
             ScanCode::Components { dims } => (1, dims as u64, 0),
@@ -134,6 +135,7 @@ impl Record {
             iterations as u64,
             u64::from(lambda.to_bits()),
             graph_from as u64,
+            u64::from(lent),
         ];
         let mut words = [0; Self::WORDS];
         let listed = index.into_iter().chain(self.code_words).chain(params);
@@ -172,6 +174,7 @@ impl Record {
                 iterations: size(next(), 0, usize::MAX, "the iterations are out of range")?,
                 lambda: not_nan(f32_of(next())?)?,
                 graph_from: size(next(), 0, usize::MAX, "the start of graphs is out of range")?,
+                lent: pick(&[false, true], next(), "vectors are lent or kept")?,
             },
         };
         if words.any(|word| word != 0) {

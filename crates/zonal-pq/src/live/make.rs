@@ -31,6 +31,7 @@ impl<T: Element> State<T> {
             let value = format!("{:?}", index.code());
             return Err(Error::Parameter { argument: "code", value, expected: "components, to change" });
         }
+        index.expect_vectors()?;
         let dim = index.space.dim();
         let frozen = &index.postings;
         let zones = Postings::<T>::zones(frozen);

@@ -14,3 +14,4 @@ mod quantiser_support;
 mod saves_survive_a_crash;
 mod searches_find_what_is_near;
 mod sets;
+mod ways_to_search_agree;
