@@ -140,7 +140,7 @@ fn block<T: Element, P: Postings<T>>(
     places: usize,
     out: &mut [Neighbor],
 ) -> Result<(), Error> {
-    if parts.postings.is_small() {
+    if parts.postings.is_small(params.nprobe) {
         for (query, out) in queries.iter().zip(out.chunks_exact_mut(places)) {
             write(knn(parts, &mut work.searcher, query, params)?, out);
         }

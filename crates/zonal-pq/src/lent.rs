@@ -171,8 +171,8 @@ impl<T: Element> Postings<T> for Lent<'_, T> {
         Postings::<T>::rows(self.frozen)
     }
 
-    fn is_small(&self) -> bool {
-        self.frozen.is_small()
+    fn is_small(&self, nprobe: usize) -> bool {
+        self.frozen.is_small(nprobe)
     }
 
     #[inline]

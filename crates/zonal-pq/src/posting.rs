@@ -28,8 +28,9 @@ pub(crate) trait Postings<T>: Sync {
     fn zones(&self) -> usize;
     /// Rows in all zones, second places included.
     fn rows(&self) -> usize;
-    /// Whether all codes fit a cache, so that reading a zone for several queries at once saves nothing.
-    fn is_small(&self) -> bool {
+    /// Whether all codes fit a cache and a query of `nprobe` zones scans little of them, so that reading a zone for
+    /// several queries at once saves nothing.
+    fn is_small(&self, _nprobe: usize) -> bool {
         false
     }
     /// What a scan of a zone reads.
@@ -65,6 +66,8 @@ pub(crate) trait Postings<T>: Sync {
 const FETCHED: usize = 16 << 10;
 /// Bytes of codes and factors that a second-level cache holds beside what else a query touches.
 const SMALL: usize = 768 << 10;
+/// Bytes of codes and factors that a query scans in less time than it takes to tell queries apart zone by zone.
+const LITTLE: usize = 256 << 10;
 
 /// All postings one after another, zone by zone.
 #[derive(Debug)]
@@ -143,8 +146,10 @@ impl<T: Element> Postings<T> for Frozen<T> {
         self.ids.len()
     }
 
-    fn is_small(&self) -> bool {
-        self.codes.len() + size_of_val(&*self.factors) <= SMALL
+    fn is_small(&self, nprobe: usize) -> bool {
+        let bytes = self.codes.len() + size_of_val(&*self.factors);
+        let zones = Postings::<T>::zones(self).max(1);
+        bytes <= SMALL && bytes / zones * nprobe.min(zones) <= LITTLE
     }
 
     #[inline]
