@@ -43,13 +43,22 @@ PEERS = {
     "faiss-ivfpq-fastscan": ("lists", "FaissPqFastScan", "faiss", "faiss-cpu"),
     "faiss-ivf-rabitq-fastscan": ("lists", "FaissRabitqFastScan", "faiss", "faiss-cpu"),
     "scann": ("lists", "Scann", "scann", "scann"),
+    "svs": ("svs", "Vamana", "svs", "scalable-vs"),
+    "rabitq-hnsw": ("rabitq", "RabitqHnsw", "rabitqlib", "rabitqlib"),
+    "rabitq-ivf": ("rabitq", "RabitqIvf", "rabitqlib", "rabitqlib"),
+    "symphonyqg": ("rabitq", "SymphonyQg", "rabitqlib", "rabitqlib"),
+    "scipy-ckdtree": ("trees", "ScipyTree", "scipy", "scipy"),
+    "sklearn-kdtree": ("trees", "SklearnKdTree", "sklearn", "scikit-learn"),
+    "sklearn-balltree": ("trees", "SklearnBallTree", "sklearn", "scikit-learn"),
 }
 GROUPS = {
     "all": list(PEERS),
-    "graphs": [name for name, peer in PEERS.items() if peer[0] != "lists"],
+    "graphs": [name for name, peer in PEERS.items() if peer[0] not in ("lists", "trees") and name != "rabitq-ivf"],
     "usearch": ["usearch-f32", "usearch-i8"],
     "faiss": ["faiss-hnsw", "faiss-ivfpq-fastscan", "faiss-ivf-rabitq-fastscan"],
     "ngt": ["ngt-onng", "ngt-qg"],
+    "rabitq": ["rabitq-hnsw", "rabitq-ivf", "symphonyqg"],
+    "trees": [name for name, peer in PEERS.items() if peer[0] == "trees"],
 }
 # Seconds of untimed searching before every timed pass: that of our own protocol.
 WARM_UP = 0.3

@@ -1,16 +1,18 @@
 //! Where the peers of `cargo xtask bench --peers` come from: a private Python environment and the drivers in
-//! `benches/peers`.
+//! `benches/peers`, and the programs there that hold a Rust library each.
 //!
 //! `NIGH_PEERS` names an environment; one that exists is used as it is, so that libraries that PyPI lacks can be put
-//! into it. Otherwise one is made under the target folder. What cannot be installed there is left out and named.
+//! into it. Otherwise one is made under the target folder. What cannot be installed there, and what of the programs
+//! does not compile, is left out and named. A list of Rust peers needs no Python.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bench_harness::peers::PeerCommand;
 use serde::Deserialize;
 
-use crate::process::{Outcome, capture, capture_any, root, shown, target};
+use crate::process::{Outcome, capture, capture_any, cargo, root, shown, target};
 use crate::say;
 
 /// The variable that names another environment.
@@ -18,30 +20,98 @@ const VARIABLE: &str = "NIGH_PEERS";
 /// In an environment of our own: the requirements it was made from.
 const MARKER: &str = "nigh-requirements.txt";
 
-/// What `serve.py --list` says.
-#[derive(Debug, Deserialize)]
+/// The Rust peers: each a folder in `benches/peers` with a program `peer-NAME`.
+const RUST: [&str; 4] = ["usearch-rust", "hnsw_rs", "instant-distance", "kiddo"];
+/// The group of all of them.
+const RUST_GROUP: &str = "rust";
+/// Rust peers that are not graphs.
+const TREES: [&str; 1] = ["kiddo"];
+
+/// What `serve.py --list` says, and the Rust peers.
+#[derive(Debug, Default, Deserialize)]
 struct Catalogue {
     peers: Vec<String>,
-    groups: std::collections::BTreeMap<String, Vec<String>>,
+    groups: BTreeMap<String, Vec<String>>,
 }
 
-/// The commands that start the peers of a list, and what could not be installed.
+impl Catalogue {
+    /// With the Rust peers added to the names and to the groups that they belong to.
+    fn with_rust(mut self) -> Self {
+        let names: Vec<String> = RUST.map(str::to_owned).to_vec();
+        let graphs = names.iter().filter(|name| !TREES.contains(&name.as_str())).cloned();
+        self.groups.entry("graphs".to_owned()).or_default().extend(graphs);
+        self.groups.entry("all".to_owned()).or_default().extend(names.iter().cloned());
+        self.groups.insert(RUST_GROUP.to_owned(), names.clone());
+        self.peers.extend(names);
+        self
+    }
+}
+
+/// The commands that start the peers of a list, and what could not be installed or built.
 pub(crate) fn commands(list: &str) -> Outcome<(Vec<PeerCommand>, Vec<String>)> {
     let drivers = root().join("benches/peers");
     let server = drivers.join("serve.py");
-    let (python, missing) = environment(std::env::var_os(VARIABLE).map(PathBuf::from), &drivers)?;
-    let text = capture(Command::new(&python).arg(&server).arg("--list"))?;
-    let catalogue: Catalogue = serde_json::from_str(&text)
-        .map_err(|error| format!("{} --list said what is no list: {error}", server.display()))?;
-    let commands = chosen(list, &catalogue)?
-        .into_iter()
-        .map(|name| PeerCommand {
-            program: python.clone(),
-            arguments: vec![server.display().to_string(), name.clone()],
-            name,
-        })
-        .collect();
-    Ok((commands, missing))
+    let (mut python, mut notices) = (PathBuf::new(), Vec::new());
+    let mut catalogue = Catalogue::default();
+    if !names(list).all(is_rust) {
+        (python, notices) = environment(std::env::var_os(VARIABLE).map(PathBuf::from), &drivers)?;
+        let text = capture(Command::new(&python).arg(&server).arg("--list"))?;
+        catalogue = serde_json::from_str(&text)
+            .map_err(|error| format!("{} --list said what is no list: {error}", server.display()))?;
+    }
+    let mut commands = Vec::new();
+    // A library that is measured with two sets of parameters is built once, and named once if that fails.
+    let mut built: BTreeMap<&str, Option<PathBuf>> = BTreeMap::new();
+    for name in chosen(list, &catalogue.with_rust())? {
+        let Some(library) = RUST.into_iter().find(|rust| name.split(':').next() == Some(rust)) else {
+            let arguments = vec![server.display().to_string(), name.clone()];
+            commands.push(PeerCommand { program: python.clone(), arguments, name });
+            continue;
+        };
+        let program = built.entry(library).or_insert_with(|| match build(&drivers.join(library), library) {
+            Ok(program) => Some(program),
+            Err(error) => {
+                notices.push(format!("peers: {library} could not be built: {error}"));
+                None
+            }
+        });
+        if let Some(program) = program {
+            commands.push(PeerCommand { program: program.clone(), arguments: vec![name.clone()], name });
+        }
+    }
+    Ok((commands, notices))
+}
+
+/// The names in a list, without parameters.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(|word| word.split(':').next().unwrap_or(word))
+}
+
+fn is_rust(name: &str) -> bool {
+    name == RUST_GROUP || RUST.contains(&name)
+}
+
+/// Compiles a Rust peer for this very CPU, as its user would who wants speed, and returns the program. Nothing is
+/// written to its folder.
+fn build(source: &Path, name: &str) -> Outcome<PathBuf> {
+    let out = std::path::absolute(target())?.join(format!("peers-{name}"));
+    let program = out.join("release").join(format!("peer-{name}{}", std::env::consts::EXE_SUFFIX));
+    if !program.exists() {
+        say::note(format!("building the peer {name}, which takes minutes"));
+    }
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--release", "--locked", "--manifest-path"]);
+    command.arg(source.join("Cargo.toml")).arg("--target-dir").arg(&out);
+    command.args(["--bin", &format!("peer-{name}")]);
+    // Set by a cargo that runs this program, these would be heeded before the flags that follow.
+    command.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", "-C target-cpu=native");
+    if name == "kiddo" {
+        // Its other program holds our tree, too.
+        command.arg("--no-default-features");
+    }
+    let (succeeded, _) = capture_any(&mut command)?;
+    if succeeded { Ok(program) } else { Err("cargo's words stand above".into()) }
 }
 
 /// The peers that a list names: names, groups, and names with parameters (`glass:R=48`), each once.
@@ -141,6 +211,35 @@ mod tests {
             let message = chosen(list).unwrap_err().to_string();
             assert!(message.contains(words), "{list:?}: {message}");
         }
+    }
+
+    #[test]
+    fn rust_peers_belong_to_all_and_need_no_python() {
+        let catalogue = catalogue().with_rust();
+        let all = chosen("all", &catalogue).unwrap();
+        assert!(RUST.iter().all(|name| all.iter().any(|chosen| chosen == name)), "{all:?}");
+        assert_eq!(all[..3], ["glass", "usearch-f32", "usearch-i8"], "and they come last");
+        let alone = Catalogue::default().with_rust();
+        assert_eq!(chosen("hnsw_rs:M=24,rust", &alone).unwrap()[..2], ["hnsw_rs:M=24", "usearch-rust"]);
+        assert!(!chosen("graphs", &alone).unwrap().iter().any(|name| name == "kiddo"));
+        assert!(names("hnsw_rs:M=24, kiddo,rust").all(is_rust) && !names("hnsw_rs,glass").all(is_rust));
+    }
+
+    #[test]
+    fn every_rust_peer_is_a_workspace_of_its_own_with_a_lock_file() {
+        for name in RUST {
+            let folder = root().join("benches/peers").join(name);
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            assert!(manifest.contains("[workspace]"), "{name}");
+            assert!(manifest.contains(&format!("name = \"peer-{name}\"")), "{name}");
+            assert!(folder.join("Cargo.lock").exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_compile_is_an_error_and_no_program() {
+        let folder = std::env::temp_dir().join(format!("nigh-no-peer-{}", std::process::id()));
+        assert!(build(&folder, "of-no-name").is_err());
     }
 
     #[test]
