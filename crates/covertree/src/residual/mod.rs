@@ -18,8 +18,10 @@
 //! [`Pruning::None`] is exact.
 //!
 //! Design: Gyger, Furrer, Sigrist, *Vecchia-inducing-points full-scale approximations for Gaussian processes*
-//! (arXiv 2507.05064) for the metric; `pivots.rs` and `search.rs` for how it is searched.
+//! (arXiv 2507.05064) for the metric; `pivots.rs`, `bounds.rs` and `search.rs` for how it is searched.
 
+mod basis;
+mod bounds;
 mod error;
 mod field;
 #[cfg(feature = "inducing")]
@@ -40,7 +42,7 @@ pub use table::{Certificate, NO_NEIGHBOR, Neighborhoods};
 
 use error::{expect_finite, expect_len};
 use field::{Field, MAX_DIM};
-use order::Order;
+use order::{Order, Range};
 use pivots::Block;
 use search::{Out, Scratch, group_of};
 use simd_kernels::Kernels;
@@ -93,7 +95,7 @@ const _: () = {
 impl ResidualIndex {
     /// An index of points with `coords` row by row, `dim` a row, from their factor.
     ///
-    /// Copies V into spatial order. O(n log n + n · rank · pivots), pivots being 32 to 96.
+    /// Copies V into spatial order. O(n log n + n · rank · pivots), pivots being 32 to 128.
     ///
     /// # Errors
     /// [`ResidualError`] that names what is empty, not finite, not positive, or of the wrong length.
@@ -281,14 +283,38 @@ impl ResidualIndex {
 
     /// Bounds of all blocks, for the factor that the field holds.
     fn update_blocks(&mut self) -> Result<(), ResidualError> {
-        self.blocks.resize_with(self.order.blocks.len(), Block::default);
         let (field, order) = (&self.field, &self.order);
-        let items = self.blocks.iter_mut().zip(&order.blocks).collect();
-        parallel::try_map(items, pivots::Scratch::default, |scratch, (block, &range): (&mut Block, _)| {
-            block.update(field, range, &order.ids[range.start..range.end()], scratch)
-        })?;
+        let ids = |range: Range| &order.ids[range.start..range.end()];
+        if self.blocks.is_empty() {
+            let ranges = order.blocks.clone();
+            let built = parallel::try_map(ranges, basis::Scratch::default, |scratch, range| {
+                Block::build(field, range, ids(range), scratch)
+            })?;
+            self.blocks = built.into_iter().flatten().collect();
+        } else {
+            let blocks = self.blocks.iter_mut().collect();
+            parallel::try_map(blocks, basis::Scratch::default, |scratch, block: &mut Block| {
+                block.update(field, ids(block.range), scratch)
+            })?;
+        }
         self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
         Ok(())
+    }
+
+    /// The block that holds a place. O(log n).
+    fn block_of_place(&self, place: usize) -> usize {
+        self.blocks.partition_point(|block| block.range.start <= place).saturating_sub(1)
+    }
+
+    /// The block in or near whose cell a point lies: of those that the order's block was halved into the one with the
+    /// nearest centre. O(log n).
+    fn block_of_point(&self, x: &[f64]) -> usize {
+        let range = self.order.blocks[self.order.block_of_point(x)];
+        let first = self.block_of_place(range.start);
+        let within = self.blocks[first..].iter().take_while(|block| block.range.start < range.end());
+        let distances = within.map(|block| block.centre_distance(&self.field, x));
+        let nearest = distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+        first + nearest.map_or(0, |(at, _)| at)
     }
 
     /// Number of points.
@@ -342,7 +368,7 @@ impl ResidualIndex {
             let id = ids[query as usize];
             let limit = if eligible == Eligible::Predecessors { id } else { u32::MAX };
             let place = place(query);
-            scratch.queries.homes.push(self.order.block_of_place(place as usize) as u32);
+            scratch.queries.homes.push(self.block_of_place(place as usize) as u32);
             self.field.push_member(&mut scratch.queries, place as usize, limit)
         })
     }
@@ -376,7 +402,7 @@ impl ResidualIndex {
         factor.check(n)?;
         expect_len("rank", self.field.rank, factor.rank.max(1))?;
         let point = |query: u32| &coords[query as usize * dim..(query as usize + 1) * dim];
-        let block = |query: u32| self.order.block_of_point(point(query)) as u32;
+        let block = |query: u32| self.block_of_point(point(query)) as u32;
         self.search(n, k, pruning, out, block, |scratch, query| {
             let v = &factor.v[query as usize * factor.rank..(query as usize + 1) * factor.rank];
             scratch.queries.homes.push(block(query));

@@ -12,9 +12,9 @@ use layouts::{AlignedVec, Neighbor, TopK};
 use simd_kernels::Rows;
 
 use super::ResidualIndex;
+use super::bounds::QueryBounds;
 use super::error::ResidualError;
 use super::field::{Feature, MAX_DIM, Queries, TileScratch};
-use super::pivots::QueryBounds;
 use super::table::Certificate;
 
 /// Most queries in a group: a block's pivots stream past all of them from the second-level cache.
@@ -203,9 +203,9 @@ impl ResidualIndex {
             block.columns.products(&self.field, block.feature, v, point, tile, common, size, 0)?;
             block.project_queries(&self.field, common, &mut scratch.projected)?;
             let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..count * size];
-            let lines = common.chunks_exact(size).zip(scratch.projected.chunks_exact(size));
+            let lines = scratch.projected.chunks_exact(size);
             let lines = lines.zip(coordinates.chunks_exact_mut(size)).zip(bounds).enumerate();
-            for (i, (((common, projected), to), bounds)) in lines {
+            for (i, ((projected, to), bounds)) in lines {
                 for (to, &from) in to.iter_mut().zip(projected) {
                     *to = from as f32;
                 }
@@ -214,13 +214,13 @@ impl ResidualIndex {
                 }
                 let weight = queries.weights[i];
                 let norm = block.feature.norm_of(&self.field, queries.norms[i], weight);
-                let lengths = (squared_norm(common), squared_norm(projected));
+                let length = squared_norm(projected);
                 let x = &queries.coords[i * dim..(i + 1) * dim];
                 let offset = match block.feature {
                     Feature::Residual => 0.0,
                     Feature::LowRank => block.offset(&self.field, x, &mut [0.0; MAX_DIM][..dim]),
                 };
-                *bounds = block.query_bounds(&self.field, norm, queries.errors[i], weight, lengths, offset);
+                *bounds = block.query_bounds(&self.field, norm, queries.errors[i], weight, length, offset);
                 scratch.states[i].certificate.pivot_evaluations += block.pivots.len() as u32;
             }
         }
@@ -269,7 +269,7 @@ impl ResidualIndex {
         if size == 0 {
             return self.measure_block(scratch, index);
         }
-        let range = self.order.blocks[index];
+        let range = self.blocks[index].range;
         let coordinates = &scratch.coordinates[scratch.offsets[index]..][..count * size];
         scratch.active_rows.clear();
         for &i in &scratch.active {
@@ -428,7 +428,7 @@ impl ResidualIndex {
 
     /// Measures all eligible members of a block for the active queries, in tiles.
     fn measure_block(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
-        let range = self.order.blocks[index];
+        let range = self.blocks[index].range;
         if scratch.active.is_empty() {
             return Ok(());
         }
