@@ -18,7 +18,7 @@ const FIRST: usize = 32;
 /// Pivots by which half of the members have to be explained for a trial to go on.
 const TRIAL: usize = 64;
 /// Squared remainder at which a residual feature counts as explained.
-const EXPLAINED: f64 = 0.04;
+const EXPLAINED: f64 = 0.07;
 /// Mean squared remainder after the first round above which residual features are given up.
 const ROUGH: f64 = 0.2;
 /// Remainder of a low-rank feature, times that of a query like it, that counts as explained.
