@@ -156,6 +156,7 @@ impl Field {
     }
 
     /// Derives weights, norms and error bounds from `v` and the residual variance of each (|v|², id).
+    #[cfg(feature = "inducing")]
     pub(super) fn set_variances(
         &mut self,
         order: &Order,
