@@ -91,30 +91,29 @@ pub enum ResidualError {
     Memory(#[from] layouts::Error),
 }
 
-/// Refuses NaN and infinity.
+/// Refuses NaN and infinity. Allocates nothing for a few values.
 pub(super) fn expect_finite(argument: &'static str, values: &[f64]) -> Result<(), ResidualError> {
     const PIECE: usize = 1 << 16;
+    let check = |(piece, values): (usize, &[f64])| {
+        // Zero times a finite number is zero, so a sum that is not zero tells without a branch for each.
+        let mut sums = [0.0f64; 8];
+        let (groups, rest) = values.as_chunks::<8>();
+        for group in groups {
+            for (sum, value) in sums.iter_mut().zip(group) {
+                *sum += value * 0.0;
+            }
+        }
+        if sums.iter().chain(rest).all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        let index = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
+        Err(ResidualError::NotFinite { argument, index: piece * PIECE + index, value: values[index] })
+    };
+    if values.len() <= PIECE {
+        return check((0, values));
+    }
     let pieces = values.chunks(PIECE).enumerate().collect();
-    super::parallel::try_map(
-        pieces,
-        || (),
-        |(), (piece, values): (usize, &[f64])| {
-            // Zero times a finite number is zero, so a sum that is not zero tells without a branch for each.
-            let mut sums = [0.0f64; 8];
-            let (groups, rest) = values.as_chunks::<8>();
-            for group in groups {
-                for (sum, value) in sums.iter_mut().zip(group) {
-                    *sum += value * 0.0;
-                }
-            }
-            if sums.iter().chain(rest).all(|value| value.is_finite()) {
-                return Ok(());
-            }
-            let index = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
-            Err(ResidualError::NotFinite { argument, index: piece * PIECE + index, value: values[index] })
-        },
-    )
-    .map(drop)
+    super::parallel::try_map(pieces, || (), |(), piece| check(piece)).map(drop)
 }
 
 /// Refuses what is not positive and finite.

@@ -148,24 +148,28 @@ impl Field {
     pub(super) fn set_factor(&mut self, order: &Order, factor: Factor<'_>) -> Result<(), ResidualError> {
         self.rank = factor.rank.max(1);
         self.v.resize_stale(order.ids.len() * self.rank)?;
-        let rank = self.rank;
-        let pieces = self.v.chunks_mut(PIECE * rank).zip(order.ids.chunks(PIECE)).collect();
-        parallel::for_each(pieces, |(to, ids): (&mut [f64], &[u32])| {
-            for (row, &id) in to.chunks_exact_mut(rank).zip(ids) {
-                let id = id as usize;
-                match factor.rank {
-                    0 => row.fill(0.0),
-                    rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
-                }
-            }
-        });
-        self.set_variances(order, |_, id| factor.p[id])
+        let fill = |row: &mut [f64], id: usize| match factor.rank {
+            0 => row.fill(0.0),
+            rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
+        };
+        self.fill(order, fill, |_, id| factor.p[id])
     }
 
     /// Derives weights, norms and error bounds from `v` and the residual variance of each (|v|², id).
+    #[cfg(feature = "inducing")]
     pub(super) fn set_variances(
         &mut self,
         order: &Order,
+        p: impl Fn(f64, usize) -> f64 + Sync,
+    ) -> Result<(), ResidualError> {
+        self.fill(order, |_, _| (), p)
+    }
+
+    /// Fills rows of `v`, and derives the rest while they are in the cache.
+    fn fill(
+        &mut self,
+        order: &Order,
+        fill: impl Fn(&mut [f64], usize) + Sync,
         p: impl Fn(f64, usize) -> f64 + Sync,
     ) -> Result<(), ResidualError> {
         let n = order.ids.len();
@@ -177,7 +181,7 @@ impl Field {
         let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
         let pieces: Vec<_> = self
             .v
-            .chunks(PIECE * rank)
+            .chunks_mut(PIECE * rank)
             .zip(order.ids.chunks(PIECE))
             .zip(self.weights.chunks_mut(PIECE))
             .zip(self.norms.chunks_mut(PIECE).zip(self.errors.chunks_mut(PIECE)))
@@ -186,9 +190,11 @@ impl Field {
             pieces,
             || (),
             |(), (((v, ids), weights), (norms, errors))| {
-                for (i, row) in v.chunks_exact(rank).enumerate() {
+                for (i, row) in v.chunks_exact_mut(rank).enumerate() {
+                    let id = ids[i] as usize;
+                    fill(row, id);
                     let squared = inner.pair(row, row)?;
-                    weights[i] = 1.0 / p(squared, ids[i] as usize).sqrt();
+                    weights[i] = 1.0 / p(squared, id).sqrt();
                     (norms[i], errors[i]) = norm_and_error(variance, squared, weights[i], rank);
                 }
                 Ok::<(), ResidualError>(())

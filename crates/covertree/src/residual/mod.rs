@@ -18,8 +18,10 @@
 //! [`Pruning::None`] is exact.
 //!
 //! Design: Gyger, Furrer, Sigrist, *Vecchia-inducing-points full-scale approximations for Gaussian processes*
-//! (arXiv 2507.05064) for the metric; `pivots.rs` and `search.rs` for how it is searched.
+//! (arXiv 2507.05064) for the metric; `pivots.rs`, `bounds.rs` and `search.rs` for how it is searched.
 
+mod basis;
+mod bounds;
 mod error;
 mod field;
 #[cfg(feature = "inducing")]
@@ -38,9 +40,11 @@ pub use search::Pruning;
 pub use simd_kernels::Covariance;
 pub use table::{Certificate, NO_NEIGHBOR, Neighborhoods};
 
+use std::sync::Mutex;
+
 use error::{expect_finite, expect_len};
 use field::{Field, MAX_DIM};
-use order::Order;
+use order::{Order, Range};
 use pivots::Block;
 use search::{Out, Scratch, group_of};
 use simd_kernels::Kernels;
@@ -83,17 +87,36 @@ pub struct ResidualIndex {
     inducing: Option<inducing::Inducing>,
 }
 
+/// Buffers of searches, reused from call to call and between indexes. They grow to what the largest search needed.
+#[derive(Debug, Default)]
+pub struct SearchScratch {
+    /// Queries by where they lie.
+    sorted: Vec<(u32, u32)>,
+    /// Results in that order.
+    found: Neighborhoods,
+    /// One for each thread that has worked at a time.
+    pool: Mutex<Vec<Scratch>>,
+}
+
+impl SearchScratch {
+    /// Empty buffers.
+    pub const fn new() -> Self {
+        Self { sorted: Vec::new(), found: Neighborhoods::new(), pool: Mutex::new(Vec::new()) }
+    }
+}
+
 const _: () = {
     const fn shareable<T: Send + Sync>() {}
     shareable::<ResidualIndex>();
     shareable::<Neighborhoods>();
+    shareable::<SearchScratch>();
     shareable::<ResidualError>();
 };
 
 impl ResidualIndex {
     /// An index of points with `coords` row by row, `dim` a row, from their factor.
     ///
-    /// Copies V into spatial order. O(n log n + n · rank · pivots), pivots being 32 to 96.
+    /// Copies V into spatial order. O(n log n + n · rank · pivots), pivots being 32 to 128.
     ///
     /// # Errors
     /// [`ResidualError`] that names what is empty, not finite, not positive, or of the wrong length.
@@ -281,14 +304,38 @@ impl ResidualIndex {
 
     /// Bounds of all blocks, for the factor that the field holds.
     fn update_blocks(&mut self) -> Result<(), ResidualError> {
-        self.blocks.resize_with(self.order.blocks.len(), Block::default);
         let (field, order) = (&self.field, &self.order);
-        let items = self.blocks.iter_mut().zip(&order.blocks).collect();
-        parallel::try_map(items, pivots::Scratch::default, |scratch, (block, &range): (&mut Block, _)| {
-            block.update(field, range, &order.ids[range.start..range.end()], scratch)
-        })?;
+        let ids = |range: Range| &order.ids[range.start..range.end()];
+        if self.blocks.is_empty() {
+            let ranges = order.blocks.clone();
+            let built = parallel::try_map(ranges, basis::Scratch::default, |scratch, range| {
+                Block::build(field, range, ids(range), scratch)
+            })?;
+            self.blocks = built.into_iter().flatten().collect();
+        } else {
+            let blocks = self.blocks.iter_mut().collect();
+            parallel::try_map(blocks, basis::Scratch::default, |scratch, block: &mut Block| {
+                block.update(field, ids(block.range), scratch)
+            })?;
+        }
         self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
         Ok(())
+    }
+
+    /// The block that holds a place. O(log n).
+    fn block_of_place(&self, place: usize) -> usize {
+        self.blocks.partition_point(|block| block.range.start <= place).saturating_sub(1)
+    }
+
+    /// The block in or near whose cell a point lies: of those that the order's block was halved into the one with the
+    /// nearest centre. O(log n).
+    fn block_of_point(&self, x: &[f64]) -> usize {
+        let range = self.order.blocks[self.order.block_of_point(x)];
+        let first = self.block_of_place(range.start);
+        let within = self.blocks[first..].iter().take_while(|block| block.range.start < range.end());
+        let distances = within.map(|block| block.centre_distance(&self.field, x));
+        let nearest = distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+        first + nearest.map_or(0, |(at, _)| at)
     }
 
     /// Number of points.
@@ -334,15 +381,48 @@ impl ResidualIndex {
         pruning: Pruning,
         out: &mut Neighborhoods,
     ) -> Result<(), ResidualError> {
+        self.search_members_with(&mut SearchScratch::new(), ids, k, eligible, pruning, out)
+    }
+
+    /// As [`search_members`](Self::search_members), with buffers of the caller: on one thread, a search that is not
+    /// larger than one before allocates nothing.
+    ///
+    /// ```
+    /// use covertree::residual::{
+    ///     Covariance, CovarianceModel, Eligible, Factor, Neighborhoods, Pruning, ResidualIndex, SearchScratch,
+    /// };
+    /// let model = CovarianceModel::new(Covariance::Matern32, &[1.0], 1.0);
+    /// let factor = Factor { v: &[], rank: 0, p: &[1.0; 4] };
+    /// let index = ResidualIndex::from_factor(&[0.0, 1.0, 3.0, 3.5], 1, &model, factor)?;
+    /// let (mut scratch, mut found) = (SearchScratch::new(), Neighborhoods::new());
+    /// for id in 0..4 {
+    ///     let (eligible, pruning) = (Eligible::All, Pruning::Bounds);
+    ///     index.search_members_with(&mut scratch, &[id], 2, eligible, pruning, &mut found)?;
+    ///     assert_eq!(found.ids()[0], id);
+    /// }
+    /// # Ok::<(), covertree::residual::ResidualError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`search_members`](Self::search_members).
+    pub fn search_members_with(
+        &self,
+        scratch: &mut SearchScratch,
+        ids: &[u32],
+        k: usize,
+        eligible: Eligible,
+        pruning: Pruning,
+        out: &mut Neighborhoods,
+    ) -> Result<(), ResidualError> {
         if let Some(&id) = ids.iter().find(|id| **id as usize >= self.len()) {
             return Err(ResidualError::UnknownId { argument: "ids", id, points: self.len() });
         }
         let place = |query: u32| self.order.places[ids[query as usize] as usize];
-        self.search(ids.len(), k, pruning, out, place, |scratch, query| {
+        self.search((ids.len(), k, pruning), scratch, out, place, |scratch, query| {
             let id = ids[query as usize];
             let limit = if eligible == Eligible::Predecessors { id } else { u32::MAX };
             let place = place(query);
-            scratch.queries.homes.push(self.order.block_of_place(place as usize) as u32);
+            scratch.queries.homes.push(self.block_of_place(place as usize) as u32);
             self.field.push_member(&mut scratch.queries, place as usize, limit)
         })
     }
@@ -369,6 +449,23 @@ impl ResidualIndex {
         pruning: Pruning,
         out: &mut Neighborhoods,
     ) -> Result<(), ResidualError> {
+        self.search_points_with(&mut SearchScratch::new(), coords, factor, k, pruning, out)
+    }
+
+    /// As [`search_points`](Self::search_points), with buffers of the caller: on one thread, a search that is not
+    /// larger than one before allocates nothing.
+    ///
+    /// # Errors
+    /// As [`search_points`](Self::search_points).
+    pub fn search_points_with(
+        &self,
+        scratch: &mut SearchScratch,
+        coords: &[f64],
+        factor: Factor<'_>,
+        k: usize,
+        pruning: Pruning,
+        out: &mut Neighborhoods,
+    ) -> Result<(), ResidualError> {
         let dim = self.dim();
         expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
         expect_finite("coords", coords)?;
@@ -376,8 +473,8 @@ impl ResidualIndex {
         factor.check(n)?;
         expect_len("rank", self.field.rank, factor.rank.max(1))?;
         let point = |query: u32| &coords[query as usize * dim..(query as usize + 1) * dim];
-        let block = |query: u32| self.order.block_of_point(point(query)) as u32;
-        self.search(n, k, pruning, out, block, |scratch, query| {
+        let block = |query: u32| self.block_of_point(point(query)) as u32;
+        self.search((n, k, pruning), scratch, out, block, |scratch, query| {
             let v = &factor.v[query as usize * factor.rank..(query as usize + 1) * factor.rank];
             scratch.queries.homes.push(block(query));
             self.field.push_point(&mut scratch.queries, point(query), v, factor.p[query as usize])
@@ -387,9 +484,8 @@ impl ResidualIndex {
     /// Sorts queries by `key`, answers them in groups, and puts the results back into their order.
     fn search(
         &self,
-        n: usize,
-        k: usize,
-        pruning: Pruning,
+        (n, k, pruning): (usize, usize, Pruning),
+        scratch: &mut SearchScratch,
         out: &mut Neighborhoods,
         key: impl Fn(u32) -> u32,
         push: impl Fn(&mut Scratch, u32) -> Result<(), ResidualError> + Sync,
@@ -406,29 +502,29 @@ impl ResidualIndex {
         }
         let k = k.min(self.len());
         out.reset(n, k)?;
-        let mut sorted: Vec<u32> = (0..n as u32).collect();
-        sorted.sort_by_cached_key(|&query| (key(query), query));
-        let mut found = Neighborhoods::new();
+        let SearchScratch { sorted, found, pool } = scratch;
+        sorted.clear();
+        sorted.extend((0..n as u32).map(|query| (key(query), query)));
+        sorted.sort_unstable();
         found.reset(n, k)?;
         let group = group_of(n);
-        let groups: Vec<_> = sorted
+        let answer = |scratch: &mut Scratch, queries: &[(u32, u32)], out: Out<'_>| {
+            scratch.queries.clear();
+            for &(_, query) in queries {
+                push(scratch, query)?;
+            }
+            self.search_group(scratch, k, pruning, out)
+        };
+        let places = sorted
             .chunks(group)
             .zip(found.ids.chunks_mut(group * k))
             .zip(found.distances.chunks_mut(group * k))
             .zip(found.certificates.chunks_mut(group))
-            .collect();
-        parallel::try_map(
-            groups,
-            Scratch::default,
-            |scratch, (((queries, ids), distances), certificates)| {
-                scratch.queries.clear();
-                for &query in queries {
-                    push(scratch, query)?;
-                }
-                self.search_group(scratch, k, pruning, Out { ids, distances, certificates })
-            },
-        )?;
-        for (at, &query) in sorted.iter().enumerate() {
+            .map(|(((queries, ids), distances), certificates)| {
+                (queries, Out { ids, distances, certificates })
+            });
+        parallel::try_each(places, pool, |scratch, (queries, out)| answer(scratch, queries, out))?;
+        for (at, &(_, query)) in sorted.iter().enumerate() {
             let query = query as usize;
             out.ids[query * k..(query + 1) * k].copy_from_slice(&found.ids[at * k..(at + 1) * k]);
             out.distances[query * k..(query + 1) * k].copy_from_slice(&found.distances[at * k..(at + 1) * k]);

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 pub(super) const LEAF: usize = 16;
 
 /// A block of consecutive places of the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) start: usize,
     pub(super) len: usize,
@@ -20,6 +20,17 @@ impl Range {
     pub(super) fn end(self) -> usize {
         self.start + self.len
     }
+
+    /// The halves in which the order cuts it. Expects more than one point.
+    pub(super) fn halves(self) -> (Self, Self) {
+        let half = half_of(self.len);
+        (Self { len: half, ..self }, Self { start: self.start + half, len: self.len - half })
+    }
+}
+
+/// Points in the lower half of so many: whole leaves, which keeps leaves full.
+fn half_of(points: usize) -> usize {
+    (points / 2).next_multiple_of(LEAF).min(points - 1).max(1)
 }
 
 /// Where a half was cut, so that points that are not members find their block.
@@ -75,8 +86,7 @@ impl Points<'_> {
     /// Cuts `ids` at the median of the widest axis and says where.
     fn cut(&self, ids: &mut [u32]) -> (usize, usize, f64) {
         let axis = self.widest(ids);
-        // Halves that are whole leaves keep leaves full.
-        let half = (ids.len() / 2).next_multiple_of(LEAF).min(ids.len() - 1).max(1);
+        let half = half_of(ids.len());
         let by =
             |a: &u32, b: &u32| -> Ordering { self.at(*a, axis).total_cmp(&self.at(*b, axis)).then(a.cmp(b)) };
         let (_, &mut median, _) = ids.select_nth_unstable_by(half, by);
@@ -153,11 +163,6 @@ impl Order {
         }
     }
 
-    /// The block that holds a place. O(log n).
-    pub(super) fn block_of_place(&self, place: usize) -> usize {
-        self.blocks.partition_point(|range| range.start <= place).saturating_sub(1)
-    }
-
     /// Coordinates of the order.
     pub(super) fn dim(&self) -> usize {
         self.scale.len()
@@ -180,14 +185,18 @@ mod tests {
         assert_eq!(order.blocks.iter().map(|block| block.len).sum::<usize>(), 1000);
         for (place, &id) in order.ids.iter().enumerate() {
             assert_eq!(order.places[id as usize] as usize, place);
-            let block = order.blocks[order.block_of_place(place)];
-            assert!(block.start <= place && place < block.end());
         }
-        let reach = |block: &Range| {
-            let x = order.ids[block.start..block.end()].iter().map(|&id| coords[2 * id as usize]);
-            x.clone().fold(f64::MIN, f64::max) - x.fold(f64::MAX, f64::min)
+        let x = |range: &Range| {
+            let ids = order.ids[range.start..range.end()].iter();
+            ids.map(|&id| coords[2 * id as usize])
         };
+        let reach = |block: &Range| x(block).fold(f64::MIN, f64::max) - x(block).fold(f64::MAX, f64::min);
         assert!(order.blocks.iter().all(|block| reach(block) < 150.0));
+        for block in &order.blocks {
+            let (low, high) = block.halves();
+            assert_eq!((low.start, low.end(), high.end()), (block.start, high.start, block.end()));
+            assert!(x(&low).fold(f64::MIN, f64::max) < x(&high).fold(f64::MAX, f64::min));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The loops that the feature `rayon` spreads over the caller's pool. Results are the same without it.
 
+use std::sync::{Mutex, PoisonError};
+
 /// Runs `work` on every item.
 pub(super) fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Send + Sync) {
     #[cfg(feature = "rayon")]
@@ -34,4 +36,32 @@ pub(super) fn try_map<T: Send, S: Send, R: Send, E: Send>(
         items.into_iter().map(|item| work(&mut scratch, item)).collect()
     };
     results.into_iter().collect()
+}
+
+/// Runs `work` on every item with scratch from the pool, and gives the first error in no particular order. On one
+/// thread it allocates nothing but what scratch the pool lacks.
+pub(super) fn try_each<T: Send, S: Default + Send, E: Send>(
+    items: impl Iterator<Item = T>,
+    pool: &Mutex<Vec<S>>,
+    work: impl Fn(&mut S, T) -> Result<(), E> + Send + Sync,
+) -> Result<(), E> {
+    // A thread that panicked left its scratch out of the pool, so what is in it is sound.
+    let pool = || pool.lock().unwrap_or_else(PoisonError::into_inner);
+    let take = || pool().pop().unwrap_or_default();
+    #[cfg(feature = "rayon")]
+    if rayon::current_num_threads() > 1 {
+        use rayon::prelude::*;
+        let items: Vec<T> = items.collect();
+        return items.into_par_iter().try_for_each(|item| {
+            let mut scratch = take();
+            let done = work(&mut scratch, item);
+            pool().push(scratch);
+            done
+        });
+    }
+    let mut scratch = take();
+    let mut items = items;
+    let done = items.try_for_each(|item| work(&mut scratch, item));
+    pool().push(scratch);
+    done
 }

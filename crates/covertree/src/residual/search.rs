@@ -12,9 +12,10 @@ use layouts::{AlignedVec, Neighbor, TopK};
 use simd_kernels::Rows;
 
 use super::ResidualIndex;
+use super::bounds::QueryBounds;
 use super::error::ResidualError;
 use super::field::{Feature, MAX_DIM, Queries, TileScratch};
-use super::pivots::QueryBounds;
+use super::order::Range;
 use super::table::Certificate;
 
 /// Most queries in a group: a block's pivots stream past all of them from the second-level cache.
@@ -43,6 +44,9 @@ pub enum Pruning {
 /// What sums of a few `f32` terms near 1 lose by rounding, and more.
 const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
+/// Members that give a query its first threshold, at least.
+const SEEDS: usize = 256;
+
 /// What measuring a picked member costs, in members of a tile.
 const PICKED_COST: usize = 6;
 /// The same, in members of a tile that few queries share.
@@ -63,6 +67,8 @@ pub(super) struct Scratch {
     offsets: Vec<usize>,
     /// By block and query.
     bounds: Vec<QueryBounds>,
+    /// Blocks and what they promise, best first.
+    visits: Vec<(f32, usize)>,
     active: Vec<usize>,
     /// Candidates that the active queries had before.
     before: Vec<usize>,
@@ -106,6 +112,19 @@ pub(super) struct Out<'a> {
     pub(super) ids: &'a mut [u32],
     pub(super) distances: &'a mut [f64],
     pub(super) certificates: &'a mut [Certificate],
+}
+
+/// Which members of a block give a query its first threshold: those around its own place, if it has one there and all
+/// are eligible.
+fn seeds(range: Range, own: u32, all: bool, k: usize) -> std::ops::Range<usize> {
+    let wanted = SEEDS.max(4 * k);
+    match (own as usize).checked_sub(range.start) {
+        Some(own) if own < range.len && all && wanted < range.len => {
+            let start = own.saturating_sub(wanted / 2).min(range.len - wanted);
+            start..start + wanted
+        }
+        _ => 0..range.len,
+    }
 }
 
 /// An `f32` not above `x`.
@@ -203,9 +222,9 @@ impl ResidualIndex {
             block.columns.products(&self.field, block.feature, v, point, tile, common, size, 0)?;
             block.project_queries(&self.field, common, &mut scratch.projected)?;
             let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..count * size];
-            let lines = common.chunks_exact(size).zip(scratch.projected.chunks_exact(size));
+            let lines = scratch.projected.chunks_exact(size);
             let lines = lines.zip(coordinates.chunks_exact_mut(size)).zip(bounds).enumerate();
-            for (i, (((common, projected), to), bounds)) in lines {
+            for (i, ((projected, to), bounds)) in lines {
                 for (to, &from) in to.iter_mut().zip(projected) {
                     *to = from as f32;
                 }
@@ -214,13 +233,13 @@ impl ResidualIndex {
                 }
                 let weight = queries.weights[i];
                 let norm = block.feature.norm_of(&self.field, queries.norms[i], weight);
-                let lengths = (squared_norm(common), squared_norm(projected));
+                let length = squared_norm(projected);
                 let x = &queries.coords[i * dim..(i + 1) * dim];
                 let offset = match block.feature {
                     Feature::Residual => 0.0,
                     Feature::LowRank => block.offset(&self.field, x, &mut [0.0; MAX_DIM][..dim]),
                 };
-                *bounds = block.query_bounds(&self.field, norm, queries.errors[i], weight, lengths, offset);
+                *bounds = block.query_bounds(&self.field, norm, queries.errors[i], weight, length, offset);
                 scratch.states[i].certificate.pivot_evaluations += block.pivots.len() as u32;
             }
         }
@@ -240,7 +259,15 @@ impl ResidualIndex {
             }
             self.bound_members(scratch, block)?;
         }
-        for block in 0..self.blocks.len() {
+        // Blocks that promise most to most queries first: thresholds rise early.
+        scratch.visits.clear();
+        scratch.visits.extend(scratch.bounds.chunks_exact(count).enumerate().map(|(block, bounds)| {
+            let promise: f32 = bounds.iter().map(|bounds| bounds.upper.clamp(0.0, 1.0)).sum();
+            (promise, block)
+        }));
+        scratch.visits.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for visit in 0..scratch.visits.len() {
+            let block = scratch.visits[visit].1;
             scratch.active.clear();
             for i in 0..count {
                 let upper = scratch.bounds[block * count + i].upper;
@@ -269,7 +296,7 @@ impl ResidualIndex {
         if size == 0 {
             return self.measure_block(scratch, index);
         }
-        let range = self.order.blocks[index];
+        let range = self.blocks[index].range;
         let coordinates = &scratch.coordinates[scratch.offsets[index]..][..count * size];
         scratch.active_rows.clear();
         for &i in &scratch.active {
@@ -335,15 +362,16 @@ impl ResidualIndex {
             }
             let mut threshold = state.threshold();
             if threshold == f32::NEG_INFINITY {
-                // No threshold yet: one from the best lower bounds of this block.
+                // No threshold yet: one from the best lower bounds of the members around the query.
+                let seeds = seeds(range, own, limit as usize > self.field.len(), state.lower.k());
                 scratch.lowers.clear();
-                scratch.lowers.extend(bounds.iter().enumerate().map(|(at, bound)| {
+                scratch.lowers.extend(bounds[seeds.clone()].iter().zip(seeds.clone()).map(|(bound, at)| {
                     (bound + 2.0 * width(at)).min(if *bound < 0.0 { 0.0 } else { *bound })
                 }));
-                let wanted = state.lower.k().min(range.len);
+                let wanted = state.lower.k().min(seeds.len());
                 let (ids, lowers) = (&mut scratch.hits[..wanted], &mut scratch.hit_bounds[..wanted]);
-                let found =
-                    self.field.kernels.top_k(&scratch.lowers, range.start as u32, wanted, ids, lowers)?;
+                let first = (range.start + seeds.start) as u32;
+                let found = self.field.kernels.top_k(&scratch.lowers, first, wanted, ids, lowers)?;
                 for (&place, &lower) in ids.iter().zip(&*lowers).take(found) {
                     if lower < f32::INFINITY {
                         state.lower.push(Neighbor::new(place, lower));
@@ -358,8 +386,15 @@ impl ResidualIndex {
                     &mut scratch.hits,
                     &mut scratch.hit_bounds,
                 )?;
-                state.candidates.extend_from_slice(&scratch.hits[..found]);
-                state.uppers.extend(scratch.hit_bounds[..found].iter().map(|bound| -bound));
+                for (&place, &bound) in scratch.hits[..found].iter().zip(&scratch.hit_bounds[..found]) {
+                    let at = place as usize - range.start;
+                    if !seeds.contains(&at) && bound < f32::INFINITY {
+                        state.lower.push(Neighbor::new(place, -(-bound - 2.0 * width(at)).max(0.0)));
+                    }
+                    state.candidates.push(place);
+                    state.uppers.push(-bound);
+                }
+                threshold = state.threshold();
             } else {
                 let found = self.field.kernels.select_below(
                     bounds,
@@ -428,7 +463,7 @@ impl ResidualIndex {
 
     /// Measures all eligible members of a block for the active queries, in tiles.
     fn measure_block(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
-        let range = self.order.blocks[index];
+        let range = self.blocks[index].range;
         if scratch.active.is_empty() {
             return Ok(());
         }
