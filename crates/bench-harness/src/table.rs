@@ -2,6 +2,7 @@
 
 mod cases;
 mod covertree;
+mod gate;
 mod kernels;
 mod peers;
 
@@ -13,6 +14,7 @@ use crate::run::Run;
 
 pub use cases::cases;
 pub use covertree::covertree;
+pub use gate::gate;
 pub use kernels::kernels;
 pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cores, measure, percentile};
 use crate::recall::{Recall, recall};
 use crate::record::Record;
-use crate::run::{RunError, Settings, ids_of};
+use crate::run::{RunError, Settings, ids_of, spread_over};
 use crate::vectors::{Matrix, Vectors};
 use crate::write;
 
@@ -93,6 +93,7 @@ impl Lane {
         }
         self.timing.qps_runs.extend(timing.qps_runs);
         self.timing.cpu_qps_runs.extend(timing.cpu_qps_runs);
+        self.timing.paces.extend(timing.paces);
     }
 }
 
@@ -276,8 +277,9 @@ fn invite(
 }
 
 fn our_lanes(contender: &Contender, settings: &Settings) -> Vec<Lane> {
-    let points = 0..contender.index.grid().len();
+    let points = spread_over(contender.index.grid().len(), settings.points);
     points
+        .into_iter()
         .flat_map(|point| settings.modes.iter().map(move |&mode| Lane::new(point, Task::Ours(mode))))
         .collect()
 }
@@ -399,7 +401,7 @@ impl Round<'_> {
         let mut latencies_us = answer.latencies_us;
         latencies_us.sort_by(f64::total_cmp);
         let cpu_qps_runs = vec![rate(answer.cpu_seconds)];
-        lane.add(Timing { qps_runs: vec![rate(answer.seconds)], cpu_qps_runs, latencies_us });
+        lane.add(Timing { qps_runs: vec![rate(answer.seconds)], cpu_qps_runs, latencies_us, ..Timing::default() });
         Ok(())
     }
 
