@@ -118,6 +118,9 @@ pub(crate) struct Arguments {
     /// Keeps the records under benches/records too, by date and CPU.
     #[arg(long)]
     records: bool,
+    /// Leaves what every search point found in DIR too, as ann-benchmarks does in its folder `results`.
+    #[arg(long, value_name = "DIR")]
+    hdf5: Option<PathBuf>,
     /// At most N search points of an index, spread over its grid [default: all, gate: 4].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     points: Option<usize>,
@@ -137,6 +140,14 @@ enum ModeArgument {
 enum ClockArgument {
     Wall,
     Cpu,
+}
+
+/// The command that did this, as it can be typed.
+fn command(words: impl Iterator<Item = String>) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:".contains(c);
+    let quoted = |word: String| if word.chars().all(is_plain) { word } else { format!("'{word}'") };
+    let words: Vec<String> = words.map(quoted).collect();
+    format!("cargo xtask {}", words.join(" "))
 }
 
 fn a_share(text: &str) -> Result<f64, String> {
@@ -198,6 +209,7 @@ impl Arguments {
             points: self.points.or(self.gate.then_some(gate::POINTS)),
             tier_ends: self.gate,
             wanted: None,
+            hdf5: self.hdf5.clone(),
         })
     }
 
@@ -234,10 +246,13 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         return Err("--gate judges ours alone: leave --peers out".into());
     }
     if arguments.self_test {
-        return gate::self_test(arguments.rounds, &arguments.out, print);
+        return gate::self_test((arguments.rounds, arguments.least_loss), &arguments.out, print);
     }
     if arguments.gate && arguments.baseline.is_none() && !arguments.first {
-        return Err("--gate compares with --baseline FILE (a first run to compare with: --gate --first --records)".into());
+        return Err(
+            "--gate compares with --baseline FILE (a first run to compare with: --gate --first --records)"
+                .into(),
+        );
     }
     let metric = arguments.metric.as_deref().map(str::parse::<Metric>).transpose()?;
     let earlier = arguments.baseline.as_ref().map(|path| read_records(path)).transpose()?;
@@ -276,6 +291,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     notices.append(&mut run.notices);
     run.notices = notices;
     run.baseline = baseline;
+    run.facts.push(("rerun", command(std::env::args().skip(1))));
 
     let (results, page) = (arguments.out.join("results.jsonl"), arguments.out.join("report.html"));
     write_records(&results, &run.records)?;
@@ -364,11 +380,18 @@ mod tests {
     }
 
     #[test]
+    fn the_command_can_be_typed_again() {
+        let words = ["bench", "--dataset", "synth:sift?n=9&q=2", "--k", "1"].map(str::to_owned);
+        assert_eq!(command(words.into_iter()), "cargo xtask bench --dataset 'synth:sift?n=9&q=2' --k 1");
+    }
+
+    #[test]
     fn the_gate_has_defaults_of_its_own() {
         let settings = parse("--gate --first").unwrap().settings().unwrap();
         assert_eq!((settings.passes, settings.points, settings.clock), (5, Some(4), Clock::Cpu));
         assert!(settings.quick && settings.tier_ends);
-        let settings = parse("--gate --first --clock wall --points 9 --passes 1").unwrap().settings().unwrap();
+        let settings =
+            parse("--gate --first --clock wall --points 9 --passes 1").unwrap().settings().unwrap();
         assert_eq!((settings.passes, settings.points, settings.clock), (1, Some(9), Clock::Wall));
         assert_eq!(parse("--gate --first").unwrap().dataset_names(), gate::SETS);
     }

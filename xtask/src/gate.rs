@@ -19,11 +19,8 @@ use crate::process::root;
 use crate::say;
 
 /// Generated sets of the gate: integers that every element type holds exactly, what an index makes of clusters, and bits.
-pub(crate) const SETS: [&str; 3] = [
-    "synth:sift?n=20000&q=200",
-    "synth:clustered?n=20000&d=96&q=200",
-    "synth:bits?n=50000&d=256&q=200",
-];
+pub(crate) const SETS: [&str; 3] =
+    ["synth:sift?n=20000&q=200", "synth:clustered?n=20000&d=96&q=200", "synth:bits?n=50000&d=256&q=200"];
 /// Search points of an index.
 pub(crate) const POINTS: usize = 4;
 /// Times that everything is measured from the start, so that a disturbance of some seconds hits one of them.
@@ -86,17 +83,25 @@ fn slug(name: &str) -> String {
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }
 
-/// Runs the gate on itself: a run to compare with, `rounds` runs of unchanged code that must pass, and one on the lowest
-/// tier that must not, for kernels and for every index.
-pub(crate) fn self_test(rounds: usize, out: &Path, print: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
+/// Runs the gate on itself: a run to compare with, one on the lowest tier that must not pass, for kernels and for every
+/// index, and `rounds` runs of unchanged code that must.
+pub(crate) fn self_test(
+    (rounds, least_loss): (usize, f64),
+    out: &Path,
+    print: &mut dyn FnMut(&str),
+) -> Result<(), Box<dyn Error>> {
     let lowest = Tier::Baseline;
     if Kernels::active()?.tier() == lowest {
-        return Err(format!("this CPU (or {TIER_VARIABLE}) has no tier above {lowest}: nothing can be planted").into());
+        return Err(format!(
+            "this CPU (or {TIER_VARIABLE}) has no tier above {lowest}: nothing can be planted"
+        )
+        .into());
     }
-    let folder = out.join("self-test");
+    // The runs start in the root of the project, wherever this one did.
+    let folder = std::path::absolute(out.join("self-test"))?;
     let start = Instant::now();
     let first = folder.join("first");
-    gate(&first, None, None)?;
+    gate(&first, None, (None, least_loss))?;
     let baseline = first.join("results.jsonl");
     print(&format!(
         "baseline: {} records, {:.0} s",
@@ -104,9 +109,26 @@ pub(crate) fn self_test(rounds: usize, out: &Path, print: &mut dyn FnMut(&str)) 
         start.elapsed().as_secs_f64()
     ));
     let mut failed = Vec::new();
+    let (passed, judgement) = gate(&folder.join("planted"), Some(&baseline), (Some(lowest), least_loss))?;
+    if passed {
+        failed.push(format!("the planted tier {lowest} passed"));
+    }
+    for suite in ["kernels", "exact", "hnsw", "zonal-pq", "covertree"] {
+        let speed =
+            |loss: &&bench_harness::gate::Difference| loss.quantity == Quantity::Speed && loss.suite == suite;
+        let mut ratios: Vec<f64> = judgement.losses.iter().filter(speed).map(|loss| loss.ratio()).collect();
+        ratios.sort_by(f64::total_cmp);
+        match (ratios.first(), ratios.get(ratios.len() / 2)) {
+            (Some(least), Some(median)) => print(&format!(
+                "planted {TIER_VARIABLE}={lowest}: {suite}: {} speeds lost, now/then {median:.2} in the middle, {least:.2} at least",
+                ratios.len()
+            )),
+            _ => failed.push(format!("the planted tier {lowest} was not seen in the suite {suite}")),
+        }
+    }
     for round in 1..=rounds {
         let begun = Instant::now();
-        let (passed, judgement) = gate(&folder.join("again"), Some(&baseline), None)?;
+        let (passed, judgement) = gate(&folder.join("again"), Some(&baseline), (None, least_loss))?;
         let seconds = begun.elapsed().as_secs_f64();
         print(&format!(
             "unchanged code, run {round} of {rounds}: {}, {} losses, {} cleared, {} compared, {seconds:.0} s",
@@ -120,30 +142,19 @@ pub(crate) fn self_test(rounds: usize, out: &Path, print: &mut dyn FnMut(&str)) 
             failed.push(format!("run {round} of unchanged code did not pass"));
         }
     }
-    let (passed, judgement) = gate(&folder.join("planted"), Some(&baseline), Some(lowest))?;
-    if passed {
-        failed.push(format!("the planted tier {lowest} passed"));
-    }
-    for suite in ["kernels", "exact", "hnsw", "zonal-pq", "covertree"] {
-        let speed = |loss: &&bench_harness::gate::Difference| loss.quantity == Quantity::Speed && loss.suite == suite;
-        let mut ratios: Vec<f64> = judgement.losses.iter().filter(speed).map(|loss| loss.ratio()).collect();
-        ratios.sort_by(f64::total_cmp);
-        match (ratios.first(), ratios.get(ratios.len() / 2)) {
-            (Some(least), Some(median)) => print(&format!(
-                "planted {TIER_VARIABLE}={lowest}: {suite}: {} speeds lost, now/then {median:.2} in the middle, {least:.2} at least",
-                ratios.len()
-            )),
-            _ => failed.push(format!("the planted tier {lowest} was not seen in the suite {suite}")),
-        }
-    }
     print(&format!("{} passed, {} failed", rounds + 6 - failed.len().min(rounds + 6), failed.len()));
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
 }
 
 /// A run of the gate in a process of its own, since a tier is chosen once: whether it passed, and its judgement.
-fn gate(out: &Path, baseline: Option<&Path>, tier: Option<Tier>) -> Result<(bool, Judgement), Box<dyn Error>> {
+fn gate(
+    out: &Path,
+    baseline: Option<&Path>,
+    (tier, least_loss): (Option<Tier>, f64),
+) -> Result<(bool, Judgement), Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--gate", "--out"]).arg(out).current_dir(root());
+    command.args(["bench", "--gate", "--least-loss", &least_loss.to_string(), "--out"]).arg(out);
+    command.current_dir(root());
     match baseline {
         Some(file) => command.arg("--baseline").arg(file),
         None => command.arg("--first"),

@@ -1,5 +1,7 @@
 //! A run: which suites on which data, one after the other, and everything that was measured.
 
+use std::path::PathBuf;
+
 use simd_kernels::{Kernels, Tier, TierError};
 
 use crate::baseline::Baseline;
@@ -20,6 +22,7 @@ use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measur
 use crate::recall::{Recall, RecallError, recall};
 use crate::record::Record;
 use crate::vectors::Converted;
+use crate::write;
 use crate::zonal_engine::{ZonalEngine, ZonalSpec};
 
 /// What to measure.
@@ -59,6 +62,8 @@ pub struct Settings {
     pub tier_ends: bool,
     /// Only these cases.
     pub wanted: Option<Wanted>,
+    /// A folder for results in the layout of ann-benchmarks: what every search point found.
+    pub hdf5: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -82,6 +87,7 @@ impl Default for Settings {
             points: None,
             tier_ends: false,
             wanted: None,
+            hdf5: None,
         }
     }
 }
@@ -151,6 +157,9 @@ pub enum RunError {
         /// What is wrong.
         error: RecallError,
     },
+    /// What was found could not be written.
+    #[error(transparent)]
+    Results(#[from] write::WriteError),
     /// No peer could be measured.
     #[error(transparent)]
     Peers(#[from] PeersError),
@@ -244,7 +253,8 @@ impl Run {
         threads: &Threads,
         progress: &dyn Progress,
     ) -> Result<(), RunError> {
-        let wants = |suite: Suite| settings.wanted.as_ref().is_none_or(|wanted| wanted.has_suite(suite.name()));
+        let wants =
+            |suite: Suite| settings.wanted.as_ref().is_none_or(|wanted| wanted.has_suite(suite.name()));
         if settings.suites.contains(&Suite::Kernels) && wants(Suite::Kernels) {
             self.kernels(settings, threads, progress)?;
         }
@@ -441,10 +451,18 @@ impl Run {
                     contender.index.prepare(point, queries, settings.k, threads.count()).map_err(refuse)?;
                 let (timing, answers) =
                     measure(threads, searcher.as_mut(), mode, shape, progress).map_err(refuse)?;
-                let recall = judge(dataset, settings.k, &answers)?;
+                let ids = ids_of(&answers);
+                let recall = judge(dataset, settings.k, &ids)?;
                 let mut record = self.record(contender, dataset, settings, mode, &timing);
                 describe(&mut record, contender, params, recall);
                 record.distances_per_query = searcher.distances_per_query();
+                if let Some(folder) = &settings.hdf5 {
+                    let latencies_us = timing.latencies_us.as_slice();
+                    write::ann_result(
+                        folder,
+                        &write::Found { record: &record, dataset, ids: &ids, latencies_us },
+                    )?;
+                }
                 self.records.push(record);
             }
         }
@@ -648,9 +666,8 @@ pub(crate) fn ids_of(answers: &Answers) -> Vec<Vec<u32>> {
 }
 
 /// Recall of answers.
-fn judge(dataset: &Dataset, k: usize, answers: &Answers) -> Result<Recall, RunError> {
-    recall(dataset, k, &ids_of(answers))
-        .map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
+fn judge(dataset: &Dataset, k: usize, ids: &[Vec<u32>]) -> Result<Recall, RunError> {
+    recall(dataset, k, ids).map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ use simd_kernels::Tier;
 use crate::protocol::quartiles;
 use crate::record::Record;
 
-pub use wanted::Wanted;
 use wanted::Case;
+pub use wanted::Wanted;
 
 /// Of kernels one round in so many counts: those in which the machine was quietest.
 const QUIET: usize = 3;
@@ -48,7 +48,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { least_loss: 0.12, growth: 0.02, deviations: 3.0, across_cpus: false }
+        Self { least_loss: 0.15, growth: 0.02, deviations: 3.0, across_cpus: false }
     }
 }
 
@@ -127,7 +127,9 @@ pub struct Judgement {
 #[non_exhaustive]
 pub enum GateError {
     /// Something was lost.
-    #[error("the gate is shut: {speed} speeds, {recall} recalls and {memory} sizes were lost, {missing} cases are missing")]
+    #[error(
+        "the gate is shut: {speed} speeds, {recall} recalls and {memory} sizes were lost, {missing} cases are missing"
+    )]
     Lost {
         /// Speeds.
         speed: usize,

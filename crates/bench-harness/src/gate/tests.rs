@@ -148,9 +148,7 @@ fn recall_may_fall_by_chance_alone() {
 
 #[test]
 fn an_index_that_grew_is_named_once() {
-    let bytes = |bytes, params: &str| {
-        changed(|r| (r.index_bytes, r.params) = (Some(bytes), params.into()))
-    };
+    let bytes = |bytes, params: &str| changed(|r| (r.index_bytes, r.params) = (Some(bytes), params.into()));
     let then = [bytes(1_000_000, "ef=10"), bytes(1_000_000, "ef=20")];
     let now = [bytes(1_100_000, "ef=10"), bytes(1_100_000, "ef=20")];
     let judgement = judge(&then, &now, &Rules::default());

@@ -15,7 +15,9 @@ pub fn gate(judgement: &Judgement) -> String {
     if !judgement.losses.is_empty() {
         text.push_str(&rows("LOST", &judgement.losses));
     }
-    if let Some(some) = judgement.gains.get(..judgement.gains.len().min(GAINS)).filter(|some| !some.is_empty()) {
+    if let Some(some) =
+        judgement.gains.get(..judgement.gains.len().min(GAINS)).filter(|some| !some.is_empty())
+    {
         text.push_str(&rows("won", some));
     }
     let (losses, gains) = (judgement.losses.len(), judgement.gains.len());
@@ -85,7 +87,8 @@ mod tests {
             index_bytes: Some(bytes),
             ..Record::default()
         };
-        let then = [of("ef=10", 100.0, 0.9, 1 << 20), of("ef=20", 50.0, 0.95, 1 << 20), of("ef=30", 9.0, 1.0, 9)];
+        let then =
+            [of("ef=10", 100.0, 0.9, 1 << 20), of("ef=20", 50.0, 0.95, 1 << 20), of("ef=30", 9.0, 1.0, 9)];
         let now = [of("ef=10", 40.0, 0.9, 2 << 20), of("ef=20", 90.0, 0.5, 1 << 20)];
         let text = gate(&judge(&then, &now, &Rules::default()));
         for part in [
