@@ -20,7 +20,7 @@ pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
 };
 pub use peers::peers;
-pub(crate) use peers::{speed, times};
+pub(crate) use peers::speed;
 
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {

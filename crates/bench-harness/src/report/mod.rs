@@ -31,7 +31,7 @@ pub fn page(run: &Run) -> String {
     let _ = writeln!(page, "<style>\n{}</style>\n</head>\n<body>\n<main>", include_str!("style.css"));
     page.push_str(&facts::headline(run));
     // Where anything has a choice between speed and recall, that comes first: a speed alone says nothing then.
-    if series::groups(run).iter().any(|group| group.curves().iter().any(|curve| curve.len() > 1)) {
+    if series::groups(run).iter().any(series::Group::has_curves) {
         page.push_str(&recall::section(run));
         page.push_str(&peers::section(run));
         page.push_str(&speed::section(run));

@@ -7,7 +7,7 @@ use crate::number::short;
 use crate::peers::standing::{Ratio, Row, Standing, TARGETS, standings};
 use crate::record::Record;
 use crate::run::Run;
-use crate::table::{dash, number, speed, times};
+use crate::table::{dash, number, speed};
 
 /// The section, or nothing without peers.
 pub(super) fn section(run: &Run) -> String {
@@ -85,6 +85,11 @@ fn win(standing: &Standing<'_>, target: f64) -> (&'static str, String, String) {
     }
 }
 
+/// The median ratio with the smallest and the largest; the peer's name stands in the table above.
+fn range(ratio: &Ratio) -> String {
+    format!("{}x ({} to {})", short(ratio.median), short(ratio.low), short(ratio.high))
+}
+
 /// Worse and better only where all rounds agree.
 fn verdict(ratio: &Ratio) -> &'static str {
     match ratio {
@@ -142,7 +147,7 @@ fn line(text: &mut String, row: &Row<'_>, standing: &Standing<'_>) {
     text.push_str("<tr><td class=\"l ratio\">over the best peer</td>");
     for ratio in &ratios {
         let (class, words) =
-            ratio.as_ref().map_or_else(|| ("even", dash()), |ratio| (verdict(ratio), times(ratio)));
+            ratio.as_ref().map_or_else(|| ("even", dash()), |ratio| (verdict(ratio), range(ratio)));
         let _ = write!(text, "<td class=\"{class}\">{}</td>", escape(&words));
     }
     text.push_str("<td colspan=\"4\"></td></tr>\n");

@@ -19,8 +19,12 @@ const HIGHEST: f64 = 0.9999;
 
 /// The section, or nothing without records of indexes.
 pub(super) fn section(run: &Run) -> String {
-    let groups: Vec<_> =
+    let mut groups: Vec<_> =
         groups(run).into_iter().filter(|g| g.records.iter().any(|r| judged(r).is_some())).collect();
+    // Where there are curves, pictures of what is all exact would only stand in their way.
+    if groups.iter().any(Group::has_curves) {
+        groups.retain(Group::has_curves);
+    }
     let mut body = String::new();
     for pair in groups.chunk_by(|a, b| a.dataset == b.dataset) {
         body.push_str("<div class=\"pair\">\n");

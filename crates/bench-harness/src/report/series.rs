@@ -25,9 +25,10 @@ pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
             }
         }
     }
-    // Both modes of a set side by side.
+    // Both modes of a set side by side; first what offers a choice between speed and recall.
     let first = |name: &str| run.records.iter().position(|record| record.dataset == name);
-    groups.sort_by_key(|group| (first(group.dataset), group.mode != "single"));
+    let is_plain = |group: &Group<'_>| group.records.iter().all(|record| record.suite == "covertree");
+    groups.sort_by_key(|group| (is_plain(group), first(group.dataset), group.mode != "single"));
     groups
 }
 
@@ -48,6 +49,11 @@ impl<'a> Group<'a> {
         curves
     }
 
+    /// Whether any index of it offers a choice between speed and recall.
+    pub(super) fn has_curves(&self) -> bool {
+        self.curves().iter().any(|curve| curve.len() > 1)
+    }
+
     /// The group with one record a curve: the fastest that reaches [`COMMON_RECALL`], or else the one that finds
     /// most.
     pub(super) fn representatives(&self) -> Group<'a> {
@@ -63,7 +69,7 @@ impl<'a> Group<'a> {
 
     /// What to say where each curve has one mark only, or nothing where no curve has more.
     pub(super) fn note(&self) -> &'static str {
-        match self.curves().iter().any(|curve| curve.len() > 1) {
+        match self.has_curves() {
             true => " Of every index the fastest setting with recall 0.95 or more.",
             false => "",
         }
