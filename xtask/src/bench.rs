@@ -9,6 +9,7 @@ use bench_harness::baseline::Baseline;
 use bench_harness::dataset::Metric;
 use bench_harness::dtype::Dtype;
 use bench_harness::engine::Suite;
+use bench_harness::gate::{GateError, Rules};
 use bench_harness::graph_engine::GraphSpec;
 use bench_harness::open::{OpenOptions, open};
 use bench_harness::peers::{Limits, PeerSettings};
@@ -20,7 +21,7 @@ use bench_harness::{report, table};
 use clap::{Args, ValueEnum};
 use simd_kernels::{Kernels, Tier};
 
-use crate::{peers, say};
+use crate::{gate, peers, say};
 
 /// Queries of a set that are measured when nothing else is said.
 const QUERIES: usize = 1000;
@@ -88,11 +89,44 @@ pub(crate) struct Arguments {
     peers: Option<String>,
     /// What speeds are counted by: the time that passed, or (on a machine that other work shares) the time that the
     /// measuring thread had a core.
-    #[arg(long, value_enum, default_value = "wall")]
-    clock: ClockArgument,
+    /// [default: wall, gate: cpu]
+    #[arg(long, value_enum)]
+    clock: Option<ClockArgument>,
     /// An earlier results.jsonl: prints the ratio to it.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Ends with status 1 and a table if speed (over the machine's pace), recall or memory was lost since the
+    /// baseline, or a case of it is missing. Measures small generated sets in five passes, by the CPU clock, unless
+    /// something else is said.
+    #[arg(long)]
+    gate: bool,
+    /// With --gate: this run is the first, there is nothing to compare it with.
+    #[arg(long, requires = "gate", conflicts_with = "baseline")]
+    first: bool,
+    /// With --gate: the share of its speed below which nothing counts as lost.
+    #[arg(long, requires = "gate", value_name = "SHARE", default_value_t = Rules::default().least_loss, value_parser = a_share)]
+    least_loss: f64,
+    /// With --gate: compares speeds over paces with a baseline of another CPU too.
+    #[arg(long, requires = "gate")]
+    across_cpus: bool,
+    /// With --gate: sees that runs of unchanged code pass and that a planted lower tier does not.
+    #[arg(long, requires = "gate", conflicts_with_all = ["baseline", "first"])]
+    self_test: bool,
+    /// Runs of unchanged code in the self-test.
+    #[arg(long, requires = "self_test", value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    rounds: usize,
+    /// Keeps the records under benches/records too, by date and CPU.
+    #[arg(long)]
+    records: bool,
+    /// Leaves what every search point found in DIR too, as ann-benchmarks does in its folder `results`.
+    #[arg(long, value_name = "DIR")]
+    hdf5: Option<PathBuf>,
+    /// At most N search points of an index, spread over its grid [default: all, gate: 4].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    points: Option<usize>,
+    /// Measures everything N times from the start, apart in time; all runs count [default: 1, gate: 5].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    passes: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -106,6 +140,21 @@ enum ModeArgument {
 enum ClockArgument {
     Wall,
     Cpu,
+}
+
+/// The command that did this, as it can be typed.
+fn command(words: impl Iterator<Item = String>) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:".contains(c);
+    let quoted = |word: String| if word.chars().all(is_plain) { word } else { format!("'{word}'") };
+    let words: Vec<String> = words.map(quoted).collect();
+    format!("cargo xtask {}", words.join(" "))
+}
+
+fn a_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("must be at least 0 and less than 1".to_owned()),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -136,7 +185,7 @@ impl Arguments {
             suites: self.suite.parse::<Suite>()?.resolve(),
             k: self.k,
             threads: self.threads,
-            runs: self.runs.unwrap_or(if self.quick { 3 } else { 5 }),
+            runs: self.runs.unwrap_or(if self.is_quick() { 3 } else { 5 }),
             modes: match self.mode {
                 ModeArgument::Single => vec![Mode::Single],
                 ModeArgument::Batch => vec![Mode::Batch],
@@ -146,18 +195,31 @@ impl Arguments {
             tier,
             graphs: self.graphs.clone(),
             zonals: self.zonals.clone(),
-            quick: self.quick,
+            quick: self.is_quick(),
             clock: match self.clock {
-                ClockArgument::Wall => Clock::Wall,
-                ClockArgument::Cpu => Clock::Cpu,
+                Some(ClockArgument::Wall) => Clock::Wall,
+                Some(ClockArgument::Cpu) => Clock::Cpu,
+                // Who gates a change rarely has a machine to himself.
+                None if self.gate && self.threads == 1 => Clock::Cpu,
+                None => Clock::Wall,
             },
             peers: None,
             cases: self.cases.clone(),
+            passes: self.passes.unwrap_or(if self.gate { gate::PASSES } else { 1 }),
+            points: self.points.or(self.gate.then_some(gate::POINTS)),
+            tier_ends: self.gate,
+            wanted: None,
+            hdf5: self.hdf5.clone(),
         })
+    }
+
+    fn is_quick(&self) -> bool {
+        self.quick || self.gate
     }
 
     fn dataset_names(&self) -> Vec<String> {
         match (self.datasets.as_slice(), self.quick) {
+            ([], _) if self.gate => gate::SETS.map(str::to_owned).to_vec(),
             ([], true) => QUICK.map(str::to_owned).to_vec(),
             ([], false) => FULL.map(str::to_owned).to_vec(),
             (names, _) => names.to_vec(),
@@ -165,13 +227,14 @@ impl Arguments {
     }
 }
 
-/// Runs the benchmark. What cannot be run as asked ends with status 2 and one line that says why.
+/// Runs the benchmark. What cannot be run as asked ends with status 2 and one line that says why, a loss that the gate
+/// found with status 1.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match bench(arguments, &mut |text| say::line(text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say::warn(format_args!("error: {error}"));
-            ExitCode::from(2)
+            ExitCode::from(if error.is::<GateError>() { 1 } else { 2 })
         }
     }
 }
@@ -179,11 +242,22 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 /// The benchmark; `print` is given what is to be printed, a piece at a time.
 fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
     let mut settings = arguments.settings()?;
+    if arguments.gate && arguments.peers.is_some() {
+        return Err("--gate judges ours alone: leave --peers out".into());
+    }
+    if arguments.self_test {
+        return gate::self_test((arguments.rounds, arguments.least_loss), &arguments.out, print);
+    }
+    if arguments.gate && arguments.baseline.is_none() && !arguments.first {
+        return Err(
+            "--gate compares with --baseline FILE (a first run to compare with: --gate --first --records)"
+                .into(),
+        );
+    }
     let metric = arguments.metric.as_deref().map(str::parse::<Metric>).transpose()?;
-    let baseline = match &arguments.baseline {
-        Some(path) => Some((path.display().to_string(), Baseline::new(read_records(path)?))),
-        None => None,
-    };
+    let earlier = arguments.baseline.as_ref().map(|path| read_records(path)).transpose()?;
+    let baseline = earlier.clone().zip(arguments.baseline.as_ref());
+    let baseline = baseline.map(|(records, path)| (path.display().to_string(), Baseline::new(records)));
     std::fs::create_dir_all(&arguments.out)
         .map_err(|error| format!("cannot make the folder {}: {error}", arguments.out.display()))?;
     let bar = Bar::new();
@@ -217,9 +291,15 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     notices.append(&mut run.notices);
     run.notices = notices;
     run.baseline = baseline;
+    run.facts.push(("rerun", command(std::env::args().skip(1))));
 
     let (results, page) = (arguments.out.join("results.jsonl"), arguments.out.join("report.html"));
     write_records(&results, &run.records)?;
+    let kept = arguments.records.then(|| gate::records_path(&run.machine, arguments.gate));
+    if let Some(path) = &kept {
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        write_records(path, &run.records)?;
+    }
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
     print(table::header(&run).trim_end());
     let is_index = |record: &bench_harness::record::Record| {
@@ -247,7 +327,21 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         print(&format!("note: {notice}"));
     }
     print(&format!("\nresults: {}   report: {}", results.display(), page.display()));
-    Ok(())
+    if let Some(path) = kept {
+        print(&format!("records: {}", path.display()));
+    }
+    match earlier.filter(|_| arguments.gate) {
+        Some(earlier) => {
+            let rules = Rules {
+                least_loss: arguments.least_loss,
+                across_cpus: arguments.across_cpus,
+                ..Rules::default()
+            };
+            let judgement = gate::judged(&earlier, &run, (&settings, &sets), &rules, &bar)?;
+            gate::tell(&judgement, &arguments.out, print)
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -286,6 +380,23 @@ mod tests {
     }
 
     #[test]
+    fn the_command_can_be_typed_again() {
+        let words = ["bench", "--dataset", "synth:sift?n=9&q=2", "--k", "1"].map(str::to_owned);
+        assert_eq!(command(words.into_iter()), "cargo xtask bench --dataset 'synth:sift?n=9&q=2' --k 1");
+    }
+
+    #[test]
+    fn the_gate_has_defaults_of_its_own() {
+        let settings = parse("--gate --first").unwrap().settings().unwrap();
+        assert_eq!((settings.passes, settings.points, settings.clock), (5, Some(4), Clock::Cpu));
+        assert!(settings.quick && settings.tier_ends);
+        let settings =
+            parse("--gate --first --clock wall --points 9 --passes 1").unwrap().settings().unwrap();
+        assert_eq!((settings.passes, settings.points, settings.clock), (1, Some(9), Clock::Wall));
+        assert_eq!(parse("--gate --first").unwrap().dataset_names(), gate::SETS);
+    }
+
+    #[test]
     fn peers_are_all_or_those_that_are_named() {
         assert_eq!(parse("--peers --suite exact").unwrap().peers.as_deref(), Some("all"));
         assert_eq!(parse("--peers glass,hnswlib").unwrap().peers.as_deref(), Some("glass,hnswlib"));
@@ -311,6 +422,13 @@ mod tests {
             ("--baseline /nowhere/results.jsonl", "/nowhere/results.jsonl"),
             ("--peers --threads 2", "one thread"),
             ("--clock sundial", "possible values"),
+            ("--gate", "--baseline"),
+            ("--gate --baseline /nowhere/results.jsonl", "/nowhere/results.jsonl"),
+            ("--gate --first --peers", "ours alone"),
+            ("--first", "--gate"),
+            ("--rounds 3", "--self-test"),
+            ("--gate --first --least-loss 1.5", "less than 1"),
+            ("--gate --first --passes 0", "at least 1"),
         ] {
             let message = refusal(arguments);
             assert!(message.contains(words), "{arguments}: {message}");

@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod dispatch_check;
 mod fuzz;
+mod gate;
 mod layering;
 mod loom;
 mod peers;

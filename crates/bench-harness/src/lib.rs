@@ -10,7 +10,7 @@
 //!   ours, [`kernel_suite`] times kernels tier by tier, [`covertree_suite`] metric and residual-correlation search
 //!   beside brute force,
 //!   [`machine`] measures what the machine could deliver at most; [`record`] keeps the results, [`baseline`] compares
-//!   them, [`table`] and [`report`] show them.
+//!   them, [`gate`] says whether anything was lost, [`table`] and [`report`] show them.
 //!
 //! Heavy dependencies live here so that the libraries below stay small. No code here prints; `xtask` does.
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ pub mod covertree_suite;
 pub mod engine;
 pub mod exact;
 mod facts;
+pub mod gate;
 mod hnsw_suite;
 pub mod kernel_suite;
 pub mod machine;
@@ -45,6 +46,7 @@ mod number;
 pub mod peers;
 pub mod protocol;
 pub mod record;
+pub mod reference;
 pub mod report;
 pub mod run;
 pub mod table;

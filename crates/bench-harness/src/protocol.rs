@@ -4,9 +4,12 @@
 //!   never mixed: they answer different questions.
 //! * A warm-up first, then `runs` runs over all queries; the best run counts (interference only ever slows one
 //!   down) and the others are kept, so that a comparison can tell a change from noise.
+//! * Around every run a fixed piece of work is timed ([`crate::reference`]), outside the clock: a speed over that pace
+//!   can be compared with one of another day.
 //! * Every thread is pinned to a core of its own, where the system lets it. `threads` threads work on a single
 //!   query together where the engine can, and share out a batch.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::engine::{EngineError, Neighbor, Searcher};
 use crate::progress::Progress;
+use crate::reference::{Pace, Reference};
 
 /// Longest warm-up in single mode.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -98,6 +102,7 @@ pub fn cores(threads: usize) -> Vec<usize> {
 pub struct Threads {
     pool: ThreadPool,
     pinned: usize,
+    reference: OnceLock<Reference>,
 }
 
 impl Threads {
@@ -122,7 +127,7 @@ impl Threads {
             .build()?;
         // Every thread has run its start handler once it has run anything.
         pool.broadcast(|_| ());
-        Ok(Self { pinned: pinned.load(Ordering::Relaxed), pool })
+        Ok(Self { pinned: pinned.load(Ordering::Relaxed), pool, reference: OnceLock::new() })
     }
 
     /// Number of threads.
@@ -133,6 +138,11 @@ impl Threads {
     /// Whether every thread has a core of its own.
     pub fn are_pinned(&self) -> bool {
         self.pinned == self.count()
+    }
+
+    /// The fixed work that measurements are compared with, made at first use.
+    pub fn reference(&self) -> &Reference {
+        self.reference.get_or_init(Reference::default)
     }
 
     /// The pool itself.
@@ -151,6 +161,8 @@ pub struct Timing {
     pub cpu_qps_runs: Vec<f64>,
     /// Latency of every query of the best run in microseconds, sorted; in batch mode empty.
     pub latencies_us: Vec<f64>,
+    /// The pace of the machine around every run, in order.
+    pub paces: Vec<Pace>,
 }
 
 impl Timing {
@@ -170,6 +182,12 @@ impl Timing {
     /// Queries per second of the best run by a clock; 0 when there was none.
     pub fn best_by(&self, clock: Clock) -> f64 {
         self.runs_by(clock).iter().copied().fold(0.0, f64::max)
+    }
+
+    /// The near and the far pace around every run, by a clock.
+    pub fn paces_by(&self, clock: Clock) -> (Vec<f64>, Vec<f64>) {
+        let by = |pace: &Pace| (pace.near_by(clock), pace.far_by(clock));
+        self.paces.iter().map(by).unzip()
     }
 
     fn add_cpu(&mut self, queries: usize, begin: Option<f64>) {
@@ -199,15 +217,17 @@ pub fn measure(
     (queries, k, runs): (usize, usize, usize),
     progress: &dyn Progress,
 ) -> Result<(Timing, Answers), EngineError> {
+    let reference = threads.reference();
     threads.pool.install(|| match mode {
-        Mode::Single => measure_single(searcher, (queries, k, runs), progress),
-        Mode::Batch => measure_batch(searcher, (queries, k, runs), progress),
+        Mode::Single => measure_single(searcher, (queries, k, runs), reference, progress),
+        Mode::Batch => measure_batch(searcher, (queries, k, runs), reference, progress),
     })
 }
 
 fn measure_single(
     searcher: &mut dyn Searcher,
     (queries, k, runs): (usize, usize, usize),
+    reference: &Reference,
     progress: &dyn Progress,
 ) -> Result<(Timing, Answers), EngineError> {
     let mut found = Vec::new();
@@ -222,6 +242,7 @@ fn measure_single(
     let mut answers = Answers { neighbors: vec![missing; queries * k], per_query: k };
     let mut timing = Timing::default();
     let mut latencies = vec![0.0; queries];
+    let mut before = reference.pace();
     for _ in 0..runs {
         let mut total = 0.0;
         let cpu = cpu_seconds();
@@ -241,6 +262,9 @@ fn measure_single(
             timing.latencies_us.clone_from(&latencies);
         }
         timing.qps_runs.push(qps);
+        let after = reference.pace();
+        timing.paces.push(before.between(after));
+        before = after;
         progress.advance(1);
     }
     timing.latencies_us.sort_unstable_by(f64::total_cmp);
@@ -250,16 +274,21 @@ fn measure_single(
 fn measure_batch(
     searcher: &mut dyn Searcher,
     (queries, _k, runs): (usize, usize, usize),
+    reference: &Reference,
     progress: &dyn Progress,
 ) -> Result<(Timing, Answers), EngineError> {
     let mut neighbors = Vec::new();
     searcher.batch(&mut neighbors)?;
     let mut timing = Timing::default();
+    let mut before = reference.pace();
     for _ in 0..runs {
         let (cpu, start) = (cpu_seconds(), Instant::now());
         searcher.batch(&mut neighbors)?;
         timing.qps_runs.push(queries as f64 / start.elapsed().as_secs_f64());
         timing.add_cpu(queries, cpu);
+        let after = reference.pace();
+        timing.paces.push(before.between(after));
+        before = after;
         progress.advance(1);
     }
     let per_query = neighbors.len().checked_div(queries).unwrap_or(0);
@@ -331,7 +360,7 @@ mod tests {
         let threads = Threads::start(1).unwrap();
         let mut searcher = Counting { singles: 0, batches: 0, fail_at: usize::MAX };
         let (timing, answers) = measure(&threads, &mut searcher, Mode::Single, (4, 2, 3), &Quiet).unwrap();
-        assert_eq!((timing.qps_runs.len(), timing.latencies_us.len()), (3, 4));
+        assert_eq!((timing.qps_runs.len(), timing.latencies_us.len(), timing.paces.len()), (3, 4, 3));
         assert_eq!(searcher.singles, 4 + 3 * 4);
         assert!(timing.latencies_us.is_sorted() && timing.best_qps() > 0.0);
         #[cfg(unix)]
@@ -340,6 +369,7 @@ mod tests {
         assert_eq!(answers.neighbors[3].id, u32::MAX, "a place that was not filled");
         let (timing, answers) = measure(&threads, &mut searcher, Mode::Batch, (4, 1, 3), &Quiet).unwrap();
         assert_eq!((searcher.batches, timing.qps_runs.len(), answers.per_query), (4, 3, 1));
+        assert!(timing.paces.len() == 3 && timing.paces.iter().all(|pace| pace.far[1] > 0.0));
         assert!(timing.latencies_us.is_empty());
     }
 

@@ -90,6 +90,11 @@ pub struct Record {
     pub runs: usize,
     /// Queries per second of every run.
     pub qps_runs: Vec<f64>,
+    /// Pace of the machine around every run, by the same clock: how often a second a fixed piece of work was done that
+    /// reads the first-level cache ([`crate::reference`]). A speed over it can be compared with one of another run.
+    pub pace_near: Vec<f64>,
+    /// The same of work that visits lines beyond the second-level cache.
+    pub pace_far: Vec<f64>,
     /// Latencies at evenly spaced shares of the queries, 1/64 to 64/64, for the distribution plot.
     pub latency_us: Vec<f64>,
     /// Bytes of vectors that a second of it passes over.
@@ -174,6 +179,52 @@ pub fn write_records(path: &Path, records: &[Record]) -> Result<(), RecordError>
 }
 
 impl Record {
+    /// The records of several passes over the same cases: what was measured again is added to what was measured
+    /// before. The best run counts, of kernels the middle one; of recalls the lowest.
+    pub(crate) fn pooled(mut earlier: Vec<Self>, later: Vec<Self>) -> Vec<Self> {
+        for record in later {
+            match earlier.iter_mut().find(|kept| kept.measures_the_same(&record)) {
+                Some(kept) => kept.take_in(record),
+                None => earlier.push(record),
+            }
+        }
+        earlier
+    }
+
+    fn measures_the_same(&self, other: &Self) -> bool {
+        fn names(r: &Record) -> [&String; 9] {
+            [&r.suite, &r.index, &r.params, &r.build, &r.dataset, &r.metric, &r.dtype, &r.mode, &r.tier]
+        }
+        let numbers = |r: &Self| [r.n, r.dim, r.k, r.threads, r.queries];
+        let same = numbers(self) == numbers(other) && names(self) == names(other);
+        same && (&self.case, &self.peer, &self.how) == (&other.case, &other.peer, &other.how)
+    }
+
+    fn take_in(&mut self, other: Self) {
+        let least = |a: Option<f64>, b: Option<f64>| a.into_iter().chain(b).reduce(f64::min);
+        let Self { mut qps_runs, mut pace_near, mut pace_far, .. } = other;
+        self.runs += other.runs;
+        self.qps_runs.append(&mut qps_runs);
+        self.pace_near.append(&mut pace_near);
+        self.pace_far.append(&mut pace_far);
+        self.build_s = least(self.build_s, other.build_s);
+        self.recall_id = least(self.recall_id, other.recall_id);
+        self.recall_eps = least(self.recall_eps, other.recall_eps);
+        self.recall_tie = least(self.recall_tie, other.recall_tie);
+        self.index_bytes = self.index_bytes.max(other.index_bytes);
+        let before = self.qps;
+        if self.suite == "kernels" {
+            self.qps = crate::protocol::quartiles(&self.qps_runs).map_or(before, |[_, middle, _]| middle);
+        } else if other.qps > before {
+            self.qps = other.qps;
+            (self.p50_us, self.p95_us, self.p99_us) = (other.p50_us, other.p95_us, other.p99_us);
+            self.latency_us = other.latency_us;
+        }
+        // What is a share of the speed follows it.
+        self.bytes_per_s = self.bytes_per_s.map(|rate| rate * self.qps / before);
+        self.bound_share = self.bound_share.map(|share| share * self.qps / before);
+    }
+
     /// Latency points for [`Record::latency_us`] from sorted latencies.
     pub fn latency_points(sorted: &[f64]) -> Vec<f64> {
         (1..=64).filter_map(|step| crate::protocol::percentile(sorted, f64::from(step) / 64.0)).collect()
@@ -223,6 +274,26 @@ mod tests {
         let path = folder.path().join("old.jsonl");
         fs::write(&path, "{\"suite\":\"exact\",\"qps\":2.0,\"colour\":\"red\"}\n\n").unwrap();
         assert_eq!(read_records(&path).unwrap()[0].qps, 2.0);
+    }
+
+    #[test]
+    fn passes_are_pooled_run_by_run() {
+        let of = |params: &str, qps: f64, recall: f64| Record {
+            params: params.into(),
+            qps,
+            qps_runs: vec![qps / 2.0, qps],
+            pace_near: vec![1.0, 2.0],
+            recall_tie: Some(recall),
+            runs: 2,
+            bytes_per_s: Some(10.0 * qps),
+            ..record()
+        };
+        let pooled = Record::pooled(vec![of("a", 10.0, 0.9)], vec![of("b", 1.0, 1.0), of("a", 20.0, 0.8)]);
+        assert_eq!(pooled.len(), 2);
+        assert_eq!(pooled[0].qps_runs, [5.0, 10.0, 10.0, 20.0]);
+        assert_eq!(pooled[0].pace_near.len(), 4);
+        let figures = (pooled[0].qps, pooled[0].runs, pooled[0].recall_tie, pooled[0].bytes_per_s);
+        assert_eq!(figures, (20.0, 4, Some(0.8), Some(200.0)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A run: which suites on which data, one after the other, and everything that was measured.
 
+use std::path::PathBuf;
+
 use simd_kernels::{Kernels, Tier, TierError};
 
 use crate::baseline::Baseline;
@@ -8,6 +10,7 @@ use crate::dataset::{Dataset, Metric};
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Suite};
 use crate::exact::ExactEngine;
+use crate::gate::Wanted;
 use crate::graph_engine::{GraphEngine, GraphSpec};
 use crate::hnsw_suite;
 use crate::kernel_suite::{self, KernelSettings, KernelSuiteError};
@@ -19,6 +22,7 @@ use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measur
 use crate::recall::{Recall, RecallError, recall};
 use crate::record::Record;
 use crate::vectors::Converted;
+use crate::write;
 use crate::zonal_engine::{ZonalEngine, ZonalSpec};
 
 /// What to measure.
@@ -50,6 +54,42 @@ pub struct Settings {
     pub clock: Clock,
     /// Other libraries that take turns with ours.
     pub peers: Option<PeerSettings>,
+    /// How often everything is measured from the start, apart in time, all runs counting; at least once.
+    pub passes: usize,
+    /// At most so many search points of an index, spread over its grid.
+    pub points: Option<usize>,
+    /// Of kernels only the lowest and the highest tier.
+    pub tier_ends: bool,
+    /// Only these cases.
+    pub wanted: Option<Wanted>,
+    /// A folder for results in the layout of ann-benchmarks: what every search point found.
+    pub hdf5: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    /// No suite, and of everything else what `cargo xtask bench` does unasked, on the tier that every CPU has.
+    fn default() -> Self {
+        Self {
+            suites: Vec::new(),
+            k: 10,
+            threads: 1,
+            runs: 5,
+            modes: vec![Mode::Single, Mode::Batch],
+            dtypes: None,
+            tier: Tier::Baseline,
+            graphs: Vec::new(),
+            zonals: Vec::new(),
+            quick: false,
+            cases: Vec::new(),
+            clock: Clock::Wall,
+            peers: None,
+            passes: 1,
+            points: None,
+            tier_ends: false,
+            wanted: None,
+            hdf5: None,
+        }
+    }
 }
 
 /// Why a run ended early.
@@ -117,6 +157,9 @@ pub enum RunError {
         /// What is wrong.
         error: RecallError,
     },
+    /// What was found could not be written.
+    #[error(transparent)]
+    Results(#[from] write::WriteError),
     /// No peer could be measured.
     #[error(transparent)]
     Peers(#[from] PeersError),
@@ -172,36 +215,25 @@ impl Run {
         }
         let threads = Threads::start(settings.threads)?;
         let machine = Machine::look();
-        progress.start("measuring what the machine can read", 0);
-        let limits = Limits::measure(&machine.caches, threads.pool());
-        progress.finish();
-        let mut run = Self { machine, limits: limits?, ..Self::default() };
+        // Cases that are measured again have had their limits.
+        let limits = match settings.wanted {
+            Some(_) => Limits::default(),
+            None => {
+                progress.start("measuring what the machine can read", 0);
+                let limits = Limits::measure(&machine.caches, threads.pool());
+                progress.finish();
+                limits?
+            }
+        };
+        let mut run = Self { machine, limits, ..Self::default() };
         run.facts = crate::facts::facts(settings, datasets, &run.machine, &run.limits, &threads);
-        if settings.suites.contains(&Suite::Kernels) {
-            run.kernels(settings, &threads, progress)?;
-        }
-        if settings.suites.contains(&Suite::Covertree) {
-            run.covertree(settings, &threads, progress)?;
-        }
-        let mut suites: Vec<Suite> =
-            settings.suites.iter().copied().filter(|suite| suite.takes_datasets()).collect();
-        let cases = hnsw_suite::Case::asked(&settings.cases);
-        if suites.contains(&Suite::Hnsw) && !cases.is_empty() {
-            suites.retain(|&suite| suite != Suite::Hnsw);
-            for (case, dataset) in cases.iter().flat_map(|&case| datasets.iter().map(move |set| (case, set)))
-            {
-                let (records, notices) = hnsw_suite::measure(settings, case, dataset, &threads, progress)?;
-                run.records.extend(records);
-                run.notices.extend(notices);
+        for pass in 0..settings.passes.max(1) {
+            let mut measured = Self { machine: run.machine.clone(), limits: run.limits, ..Self::default() };
+            measured.suites(settings, kernels, datasets, &threads, progress)?;
+            if pass == 0 {
+                run.notices = measured.notices;
             }
-        } else if let (&[Suite::Hnsw], [asked, ..]) = (settings.suites.as_slice(), settings.cases.as_slice())
-        {
-            return Err(RunError::NoCase { asked: asked.clone(), known: hnsw_suite::Case::names() });
-        }
-        if !suites.is_empty() {
-            for dataset in datasets {
-                run.indexes(settings, (kernels, &suites), dataset, &threads, progress)?;
-            }
+            run.records = Record::pooled(run.records, measured.records);
         }
         for record in &mut run.records {
             record.commit.clone_from(&run.machine.commit);
@@ -212,6 +244,46 @@ impl Run {
         Ok(run)
     }
 
+    /// All suites once.
+    fn suites(
+        &mut self,
+        settings: &Settings,
+        kernels: &'static Kernels,
+        datasets: &[Dataset],
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<(), RunError> {
+        let wants =
+            |suite: Suite| settings.wanted.as_ref().is_none_or(|wanted| wanted.has_suite(suite.name()));
+        if settings.suites.contains(&Suite::Kernels) && wants(Suite::Kernels) {
+            self.kernels(settings, threads, progress)?;
+        }
+        if settings.suites.contains(&Suite::Covertree) && wants(Suite::Covertree) {
+            self.covertree(settings, threads, progress)?;
+        }
+        let mut suites: Vec<Suite> =
+            settings.suites.iter().copied().filter(|suite| suite.takes_datasets()).collect();
+        let cases = hnsw_suite::Case::asked(&settings.cases);
+        if suites.contains(&Suite::Hnsw) && !cases.is_empty() {
+            suites.retain(|&suite| suite != Suite::Hnsw);
+            for (case, dataset) in cases.iter().flat_map(|&case| datasets.iter().map(move |set| (case, set)))
+            {
+                let (records, notices) = hnsw_suite::measure(settings, case, dataset, threads, progress)?;
+                self.records.extend(records);
+                self.notices.extend(notices);
+            }
+        } else if let (&[Suite::Hnsw], [asked, ..]) = (settings.suites.as_slice(), settings.cases.as_slice())
+        {
+            return Err(RunError::NoCase { asked: asked.clone(), known: hnsw_suite::Case::names() });
+        }
+        if !suites.is_empty() {
+            for dataset in datasets {
+                self.indexes(settings, (kernels, &suites), dataset, threads, progress)?;
+            }
+        }
+        Ok(())
+    }
+
     fn kernels(
         &mut self,
         settings: &Settings,
@@ -219,7 +291,11 @@ impl Run {
         progress: &dyn Progress,
     ) -> Result<(), RunError> {
         let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
-        let kernels = KernelSettings::new(settings.tier, dtypes, settings.quick);
+        let kernels = KernelSettings {
+            ends_only: settings.tier_ends,
+            wanted: settings.wanted.clone(),
+            ..KernelSettings::new(settings.tier, dtypes, settings.quick)
+        };
         self.records.extend(kernel_suite::measure(
             &kernels,
             (&self.limits, &self.machine.caches),
@@ -240,6 +316,7 @@ impl Run {
             rounds: settings.runs,
             quick: settings.quick,
             cases: settings.cases.clone(),
+            wanted: settings.wanted.clone(),
         };
         let (records, notices) = covertree_suite::measure(&suite, threads, progress)?;
         self.records.extend(records);
@@ -261,6 +338,10 @@ impl Run {
         for &suite in suites {
             for engine in engines_of(suite, settings, kernels, dataset) {
                 let must = settings.dtypes.is_some();
+                if !is_wanted(settings, suite, engine.as_ref(), dataset) {
+                    is_empty = false;
+                    continue;
+                }
                 let Some(searched) = self.converted(dataset, engine.dtype(), must) else { continue };
                 let contender =
                     build(settings, (suite, engine.as_ref()), (dataset, searched), threads, progress)?;
@@ -352,20 +433,36 @@ impl Run {
         let refuse = |error| RunError::Engine { dataset: dataset.name.clone(), error };
         let searched = contender.searched.as_ref().unwrap_or(dataset);
         let grid = contender.index.grid();
+        let points = spread_over(grid.len(), settings.points);
         let what = format!("{} {} on {}", contender.name, searched.base.dtype(), dataset.name);
-        progress.start(&what, (grid.len() * settings.modes.len() * settings.runs) as u64);
-        for (point, params) in grid.iter().enumerate() {
+        progress.start(&what, (points.len() * settings.modes.len() * settings.runs) as u64);
+        for (point, params) in points.into_iter().filter_map(|point| Some((point, grid.get(point)?))) {
             for &mode in &settings.modes {
+                if let Some(wanted) = &settings.wanted {
+                    let mut stub = self.record(contender, dataset, settings, mode, &Timing::default());
+                    stub.params = params_of(contender, params);
+                    if !wanted.has(&stub) {
+                        continue;
+                    }
+                }
                 let queries = &searched.queries;
                 let shape = (queries.len(), settings.k, settings.runs);
                 let mut searcher =
                     contender.index.prepare(point, queries, settings.k, threads.count()).map_err(refuse)?;
                 let (timing, answers) =
                     measure(threads, searcher.as_mut(), mode, shape, progress).map_err(refuse)?;
-                let recall = judge(dataset, settings.k, &answers)?;
+                let ids = ids_of(&answers);
+                let recall = judge(dataset, settings.k, &ids)?;
                 let mut record = self.record(contender, dataset, settings, mode, &timing);
                 describe(&mut record, contender, params, recall);
                 record.distances_per_query = searcher.distances_per_query();
+                if let Some(folder) = &settings.hdf5 {
+                    let latencies_us = timing.latencies_us.as_slice();
+                    write::ann_result(
+                        folder,
+                        &write::Found { record: &record, dataset, ids: &ids, latencies_us },
+                    )?;
+                }
                 self.records.push(record);
             }
         }
@@ -392,6 +489,7 @@ impl Run {
             Mode::Single => self.limits.bound_of(bytes, &self.machine.caches, settings.threads.max(1)),
             Mode::Batch => self.limits.bound_of(0, &self.machine.caches, settings.threads.max(1)),
         });
+        let (pace_near, pace_far) = timing.paces_by(settings.clock);
         Record {
             suite: contender.suite.name().to_owned(),
             index: contender.name.clone(),
@@ -415,6 +513,8 @@ impl Run {
             queries: searched.queries.len(),
             runs: settings.runs,
             qps_runs: timing.runs_by(settings.clock).to_vec(),
+            pace_near,
+            pace_far,
             latency_us: Record::latency_points(&timing.latencies_us),
             bytes_per_s,
             bound: bound.map(|bound| bound.name.to_owned()),
@@ -518,12 +618,39 @@ fn build(
     Ok(Contender { suite, name, params, index, searched, build_s })
 }
 
-/// Parameters and recall of a search point.
-fn describe(record: &mut Record, contender: &Contender, search: &str, recall: Recall) {
-    record.params = match contender.params.as_str() {
+/// Whether anything of an engine on a set is to be measured.
+fn is_wanted(settings: &Settings, suite: Suite, engine: &dyn Engine, dataset: &Dataset) -> bool {
+    let stub = Record {
+        suite: suite.name().to_owned(),
+        index: engine.name().to_owned(),
+        build: engine.params(),
+        dtype: engine.dtype().name().to_owned(),
+        dataset: dataset.name.clone(),
+        ..Record::default()
+    };
+    settings.wanted.as_ref().is_none_or(|wanted| wanted.has_index(&stub))
+}
+
+/// At most `most` of `len` places, evenly spread, the first and the last among them.
+pub(crate) fn spread_over(len: usize, most: Option<usize>) -> Vec<usize> {
+    match most {
+        Some(1) if len > 1 => vec![len / 2],
+        Some(most) if most < len => (0..most).map(|at| at * (len - 1) / (most - 1)).collect(),
+        _ => (0..len).collect(),
+    }
+}
+
+/// Build and search parameters as they stand in records.
+fn params_of(contender: &Contender, search: &str) -> String {
+    match contender.params.as_str() {
         "-" => search.to_owned(),
         build => format!("{build} {search}"),
-    };
+    }
+}
+
+/// Parameters and recall of a search point.
+fn describe(record: &mut Record, contender: &Contender, search: &str, recall: Recall) {
+    record.params = params_of(contender, search);
     record.recall_id = Some(recall.by_id);
     record.recall_eps = Some(recall.by_distance);
     record.recall_tie = Some(recall.by_tie);
@@ -539,7 +666,20 @@ pub(crate) fn ids_of(answers: &Answers) -> Vec<Vec<u32>> {
 }
 
 /// Recall of answers.
-fn judge(dataset: &Dataset, k: usize, answers: &Answers) -> Result<Recall, RunError> {
-    recall(dataset, k, &ids_of(answers))
-        .map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
+fn judge(dataset: &Dataset, k: usize, ids: &[Vec<u32>]) -> Result<Recall, RunError> {
+    recall(dataset, k, ids).map_err(|error| RunError::Recall { dataset: dataset.name.clone(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_spread_with_both_ends() {
+        assert_eq!(spread_over(22, Some(4)), [0, 7, 14, 21]);
+        assert_eq!(spread_over(3, Some(5)), [0, 1, 2]);
+        assert_eq!(spread_over(9, Some(1)), [4]);
+        assert_eq!(spread_over(2, None), [0, 1]);
+        assert!(spread_over(0, Some(3)).is_empty());
+    }
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod covertree;
+mod gate;
 mod kernels;
 mod peers;
 
@@ -13,12 +14,13 @@ use crate::run::Run;
 
 pub use cases::cases;
 pub use covertree::covertree;
+pub use gate::gate;
 pub use kernels::kernels;
 pub(crate) use kernels::{
     at_middle_dimension, best_of, by_kernel, cells, gigabytes, tiers_of, work_per_cycle,
 };
 pub use peers::peers;
-pub(crate) use peers::{speed, times};
+pub(crate) use peers::speed;
 
 /// The header: one line a fact.
 pub fn header(run: &Run) -> String {

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use crate::protocol::{Threads, cpu_seconds};
+use crate::protocol::{Clock as Kind, Threads, cpu_seconds};
 
 /// A running clock.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,13 @@ impl Clock {
         }
     }
 
+    /// What it counts.
+    pub(super) fn kind(threads: &Threads) -> Kind {
+        if threads.count() == 1 && cpu_seconds().is_some() { Kind::Cpu } else { Kind::Wall }
+    }
+
     /// The clock's name in records.
     pub(super) fn name(threads: &Threads) -> Option<String> {
-        (threads.count() == 1 && cpu_seconds().is_some()).then(|| "cpu".to_owned())
+        (Self::kind(threads) == Kind::Cpu).then(|| Kind::Cpu.name().to_owned())
     }
 }

@@ -45,11 +45,18 @@ pub(super) fn contest(
             (record.runs, record.threads, record.clock) = (rounds, threads.count(), Clock::name(threads));
             field.push((record, batch, found));
         }
+        let (reference, by) = (threads.reference(), Clock::kind(threads));
         for _ in 0..rounds {
+            let mut before = reference.pace();
             for (record, batch, found) in &mut field {
                 let clock = Clock::start(threads);
                 batch(found)?;
                 record.qps_runs.push(record.queries as f64 / clock.seconds());
+                let after = reference.pace();
+                let pace = before.between(after);
+                record.pace_near.push(pace.near_by(by));
+                record.pace_far.push(pace.far_by(by));
+                before = after;
             }
             progress.advance(1);
         }

@@ -16,6 +16,7 @@ mod residual;
 
 use simd_kernels::{Covariance, Kernels, Tier};
 
+use crate::gate::Wanted;
 use crate::progress::Progress;
 use crate::protocol::Threads;
 use crate::record::Record;
@@ -33,6 +34,8 @@ pub struct CovertreeSettings {
     pub quick: bool,
     /// Only workloads whose name contains one of these; all if there is none.
     pub cases: Vec<String>,
+    /// Of these only the workloads of which anything is wanted.
+    pub wanted: Option<Wanted>,
 }
 
 /// Why the suite ended early.
@@ -186,7 +189,9 @@ pub fn measure(
         return Err(CovertreeSuiteError::NoCase { asked, known });
     }
     let (mut records, mut notices) = (Vec::new(), Vec::new());
-    for case in chosen {
+    let is_wanted =
+        |case: &&Case| settings.wanted.as_ref().is_none_or(|wanted| wanted.has_set("covertree", case.name()));
+    for case in chosen.into_iter().filter(is_wanted) {
         progress.start(&format!("covertree {}", case.name()), settings.rounds as u64);
         let measured = match case {
             Case::Residual { workload, queries, k } => {

@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 use simd_kernels::{CovarianceError, Kernels, ShapeError, Tier};
 
 use crate::dtype::Dtype;
+use crate::gate::Wanted;
 use crate::machine::Caches;
 use crate::machine::limits::Limits;
 use crate::progress::Progress;
 use crate::protocol::{Threads, quartiles};
 use crate::record::Record;
+use crate::reference::Reference;
 
 pub use cases::{Call, Case, PANEL, VALUES, Visitor, visit};
 
@@ -39,6 +41,10 @@ pub struct KernelSettings {
     pub rounds: usize,
     /// Time of one sample.
     pub sample: Duration,
+    /// Only the lowest and the highest tier: enough to see whether the highest is still what it was.
+    pub ends_only: bool,
+    /// Only these cases.
+    pub wanted: Option<Wanted>,
 }
 
 impl KernelSettings {
@@ -46,12 +52,17 @@ impl KernelSettings {
     pub fn new(highest: Tier, dtypes: Vec<Dtype>, quick: bool) -> Self {
         let dimensions = if quick { vec![96, 128, 960] } else { DIMENSIONS.to_vec() };
         let (rounds, sample) = if quick { (5, 30) } else { (11, 100) };
-        Self { dtypes, dimensions, highest, rounds, sample: Duration::from_micros(sample) }
+        let sample = Duration::from_micros(sample);
+        Self { dtypes, dimensions, highest, rounds, sample, ends_only: false, wanted: None }
     }
 
     fn tiers(&self) -> Vec<&'static Kernels> {
         let tiers = Tier::ALL.iter().filter(|&&tier| tier <= self.highest);
-        tiers.filter_map(|&tier| Kernels::for_tier(tier)).collect()
+        let mut tiers: Vec<_> = tiers.filter_map(|&tier| Kernels::for_tier(tier)).collect();
+        if self.ends_only && tiers.len() > 2 {
+            tiers.drain(1..tiers.len() - 1);
+        }
+        tiers
     }
 }
 
@@ -84,11 +95,12 @@ pub fn measure(
     let tiers = settings.tiers();
     let groups = cases::groups(&settings.dtypes, &settings.dimensions);
     progress.start("kernels", groups as u64);
+    let reference = threads.reference();
     let records = threads.pool().install(|| {
         let mut records = Vec::new();
         for group in 0..groups {
             cases::visit_group(&settings.dtypes, &settings.dimensions, group, &mut |case, call| {
-                records.extend(time(settings, &tiers, case, call)?);
+                records.extend(time((settings, reference), &tiers, case, call)?);
                 Ok(())
             })?;
             progress.advance(1);
@@ -111,11 +123,15 @@ pub fn measure(
 
 /// Times a case on every tier and gives one record a tier, with whether reading bounds it.
 fn time(
-    settings: &KernelSettings,
+    (settings, reference): (&KernelSettings, &Reference),
     tiers: &[&'static Kernels],
     case: &Case,
     call: &mut Call<'_>,
 ) -> Result<Vec<(Record, bool)>, KernelSuiteError> {
+    let template = template(case);
+    if settings.wanted.as_ref().is_some_and(|wanted| !wanted.has(&template)) {
+        return Ok(Vec::new());
+    }
     // How often a tier has to be called to fill a sample, found by doubling; this also warms up.
     let mut times = vec![1; tiers.len()];
     for (&kernels, times) in tiers.iter().zip(&mut times) {
@@ -129,40 +145,51 @@ fn time(
         }
     }
     let mut speeds = vec![Vec::with_capacity(settings.rounds); tiers.len()];
+    let mut paces = Vec::with_capacity(settings.rounds);
     for _ in 0..settings.rounds {
         for ((&kernels, &times), speeds) in tiers.iter().zip(&times).zip(&mut speeds) {
             let start = Instant::now();
             call(kernels, times)?;
             speeds.push((times * case.results) as f64 / start.elapsed().as_secs_f64());
         }
+        let [wall, _] = reference.near();
+        paces.push(wall);
     }
     let baseline = speeds.first().cloned().unwrap_or_default();
     let records = tiers.iter().zip(speeds).filter_map(|(kernels, speeds)| {
         let ratios: Vec<f64> = speeds.iter().zip(&baseline).map(|(now, base)| now / base).collect();
         let [_, median, _] = quartiles(&speeds)?;
         let record = Record {
-            suite: "kernels".to_owned(),
-            index: case.kernel.clone(),
-            params: case.shape.clone(),
-            index_bytes: Some(case.block_bytes as u64),
-            dataset: "synthetic".to_owned(),
-            metric: case.measure.to_owned(),
-            dtype: case.dtype.to_owned(),
-            n: case.n,
-            dim: case.dim,
-            threads: 1,
-            mode: case.form.to_owned(),
             tier: kernels.tier().name().to_owned(),
             qps: median,
             runs: settings.rounds,
             qps_runs: speeds,
+            pace_near: paces.clone(),
             bytes_per_s: case.bytes_per_result.map(|bytes| median * bytes as f64),
             over_baseline_tier: quartiles(&ratios).map(|[_, median, _]| median),
-            ..Record::default()
+            ..template.clone()
         };
         Some((record, case.read_bound))
     });
     Ok(records.collect())
+}
+
+/// What the records of a case have in common, whatever the tier.
+fn template(case: &Case) -> Record {
+    Record {
+        suite: "kernels".to_owned(),
+        index: case.kernel.clone(),
+        params: case.shape.clone(),
+        index_bytes: Some(case.block_bytes as u64),
+        dataset: "synthetic".to_owned(),
+        metric: case.measure.to_owned(),
+        dtype: case.dtype.to_owned(),
+        n: case.n,
+        dim: case.dim,
+        threads: 1,
+        mode: case.form.to_owned(),
+        ..Record::default()
+    }
 }
 
 /// What a kernel of panels or values does in a second: multiply-adds, or values. `None` for other records.
@@ -188,6 +215,8 @@ mod tests {
             highest: Tier::ALL.iter().copied().max().unwrap(),
             rounds: 2,
             sample: Duration::from_nanos(1),
+            ends_only: false,
+            wanted: None,
         };
         let limits = Limits { l1: 1e9, ..Limits::default() };
         let threads = Threads::start(1).unwrap();

@@ -11,10 +11,10 @@ use super::{PeerError, PeerSettings, PeersError};
 use crate::dataset::Dataset;
 use crate::engine::{EngineError, Index, Suite};
 use crate::progress::Progress;
-use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cores, measure, percentile};
+use crate::protocol::{Clock, Mode, Threads, Timing, cores, measure, percentile};
 use crate::recall::{Recall, recall};
 use crate::record::Record;
-use crate::run::{RunError, Settings, ids_of};
+use crate::run::{RunError, Settings, ids_of, record_of, spread_over};
 use crate::vectors::{Matrix, Vectors};
 use crate::write;
 
@@ -52,6 +52,8 @@ pub(crate) struct Measured {
     pub(crate) params: String,
     pub(crate) timing: Timing,
     pub(crate) recall: Recall,
+    /// What was found, where it is to be written.
+    pub(crate) ids: Vec<Vec<u32>>,
     pub(crate) distances: Option<f64>,
 }
 
@@ -71,6 +73,8 @@ struct Lane {
     task: Task,
     timing: Timing,
     recall: Option<Recall>,
+    /// What was found, where it is to be written.
+    ids: Vec<Vec<u32>>,
     distances: Option<f64>,
     is_open: bool,
 }
@@ -83,7 +87,15 @@ enum Task {
 
 impl Lane {
     fn new(point: usize, task: Task) -> Self {
-        Self { point, task, timing: Timing::default(), recall: None, distances: None, is_open: true }
+        Self {
+            point,
+            task,
+            timing: Timing::default(),
+            recall: None,
+            ids: Vec::new(),
+            distances: None,
+            is_open: true,
+        }
     }
 
     /// Takes the figures of one more run; the latencies are those of the best one.
@@ -93,6 +105,7 @@ impl Lane {
         }
         self.timing.qps_runs.extend(timing.qps_runs);
         self.timing.cpu_qps_runs.extend(timing.cpu_qps_runs);
+        self.timing.paces.extend(timing.paces);
     }
 }
 
@@ -212,10 +225,11 @@ pub(crate) fn turns(
         outcome.ours.extend(lanes.into_iter().filter_map(|lane| {
             let Task::Ours(mode) = lane.task else { return None };
             let params = grid.get(lane.point).cloned().unwrap_or_default();
-            let (timing, distances) = (lane.timing, lane.distances);
-            Some(Measured { contender, mode, params, timing, recall: lane.recall?, distances })
+            let Lane { timing, distances, ids, .. } = lane;
+            Some(Measured { contender, mode, params, timing, recall: lane.recall?, ids, distances })
         }));
     }
+    write_results(settings, dataset, contenders, (&outcome.ours, guests, &theirs))?;
     for (guest, lanes) in guests.iter().zip(&theirs) {
         if guest.is_complete {
             outcome.peers.extend(lanes.iter().flat_map(|lane| peer_records(guest, lane, settings, dataset)));
@@ -236,6 +250,37 @@ pub(crate) fn turns(
         );
     }
     Ok(outcome)
+}
+
+/// Leaves what every party found where ann-benchmarks looks for it, if that was asked for.
+fn write_results(
+    settings: &Settings,
+    dataset: &Dataset,
+    contenders: &[Contender],
+    (ours, guests, theirs): (&[Measured], &[Guest], &[Vec<Lane>]),
+) -> Result<(), RunError> {
+    let Some(folder) = &settings.hdf5 else { return Ok(()) };
+    for found in ours.iter().filter(|found| !found.ids.is_empty()) {
+        let record = &record_of(&contenders[found.contender], dataset, settings, found);
+        let (ids, latencies_us) = (found.ids.as_slice(), found.timing.latencies_us.as_slice());
+        write::ann_result(folder, &write::Found { record, dataset, ids, latencies_us })?;
+    }
+    for (guest, lane) in
+        guests.iter().zip(theirs).flat_map(|(guest, lanes)| lanes.iter().map(move |l| (guest, l)))
+    {
+        if !guest.is_complete || lane.ids.is_empty() {
+            continue;
+        }
+        for record in &peer_records(guest, lane, settings, dataset) {
+            let timed =
+                if record.mode == Mode::Single.name() { lane.timing.latencies_us.as_slice() } else { &[] };
+            write::ann_result(
+                folder,
+                &write::Found { record, dataset, ids: &lane.ids, latencies_us: timed },
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts the peers one after the other and lets each build its index.
@@ -276,8 +321,9 @@ fn invite(
 }
 
 fn our_lanes(contender: &Contender, settings: &Settings) -> Vec<Lane> {
-    let points = 0..contender.index.grid().len();
+    let points = spread_over(contender.index.grid().len(), settings.points);
     points
+        .into_iter()
         .flat_map(|point| settings.modes.iter().map(move |&mode| Lane::new(point, Task::Ours(mode))))
         .collect()
 }
@@ -353,15 +399,22 @@ impl Round<'_> {
         let (timing, answers) =
             measure(threads, searcher.as_mut(), mode, (queries.len(), k, 1), quiet).map_err(refuse)?;
         if lane.recall.is_none() {
-            lane.recall = Some(self.judge(&answers)?);
+            let ids = ids_of(&answers);
+            lane.recall = Some(self.judge(&ids)?);
+            lane.ids = self.kept(ids);
         }
         lane.distances = searcher.distances_per_query();
         lane.add(timing);
         Ok(())
     }
 
-    fn judge(&self, answers: &Answers) -> Result<Recall, RunError> {
-        recall(self.dataset, self.settings.k, &ids_of(answers))
+    /// What was found, if anyone will want it: a filter's answers are no answers to the set's queries.
+    fn kept(&self, ids: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+        if self.settings.hdf5.is_some() && self.filter.is_none() { ids } else { Vec::new() }
+    }
+
+    fn judge(&self, ids: &[Vec<u32>]) -> Result<Recall, RunError> {
+        recall(self.dataset, self.settings.k, ids)
             .map_err(|error| RunError::Recall { dataset: self.dataset.name.clone(), error })
     }
 
@@ -394,12 +447,18 @@ impl Round<'_> {
         let (answer, found) = process.ask(&guest.ready.grid[lane.point], (how, self.filter), wanted)?;
         if let Some(found) = found {
             lane.recall = Some(recall(self.dataset, self.settings.k, &found)?);
+            lane.ids = self.kept(found);
         }
         let rate = |seconds: f64| answer.queries as f64 / seconds.max(1e-9);
         let mut latencies_us = answer.latencies_us;
         latencies_us.sort_by(f64::total_cmp);
         let cpu_qps_runs = vec![rate(answer.cpu_seconds)];
-        lane.add(Timing { qps_runs: vec![rate(answer.seconds)], cpu_qps_runs, latencies_us });
+        lane.add(Timing {
+            qps_runs: vec![rate(answer.seconds)],
+            cpu_qps_runs,
+            latencies_us,
+            ..Timing::default()
+        });
         Ok(())
     }
 

@@ -17,7 +17,8 @@ const AREA: Area = Area { left: 58.0, top: 16.0, right: 372.0, bottom: 252.0 };
 pub(super) fn section(run: &Run) -> String {
     let mut body = String::new();
     // One mode is enough: both have the same index.
-    let all = groups(run);
+    let mut all = groups(run);
+    all.retain(|group| group.records.iter().any(|record| record.index_bytes.is_some()));
     for group in all.chunk_by(|a, b| a.dataset == b.dataset).filter_map(|pair| pair.first()) {
         body.push_str("<div class=\"pair\">\n");
         let note = group.note();

@@ -3,7 +3,7 @@
 use super::figure;
 use super::plot::{Area, frame};
 use super::scale::{Scale, Spacing};
-use super::series::{Group, colour, full_name, groups};
+use super::series::{self, Group, colour, full_name, groups};
 use super::svg::{Anchor, Svg, spread};
 use crate::record::Record;
 use crate::run::Run;
@@ -52,6 +52,7 @@ fn plot(group: &Group<'_>, drawn: &[&Record]) -> String {
     order.sort_by(|a, b| a.p50_us.unwrap_or(0.0).total_cmp(&b.p50_us.unwrap_or(0.0)));
     let wanted: Vec<f64> = (0..order.len()).map(|row| AREA.top + 14.0 + 21.0 * row as f64).collect();
     let labels = spread(&wanted, 17.0, AREA.top + 6.0, AREA.bottom);
+    let curves = group.curves();
     for (record, label) in order.iter().zip(labels) {
         let mut points = vec![(x.at(record.latency_us.first().copied().unwrap_or(1.0)), AREA.bottom)];
         let steps = record.latency_us.len() as f64;
@@ -64,7 +65,7 @@ fn plot(group: &Group<'_>, drawn: &[&Record]) -> String {
         );
         svg.polyline(&format!("curve {}", colour(record)), &points);
         svg.rect(colour(record), (AREA.right + 22.0, label - 5.0), (14.0, 10.0), &full_name(record));
-        svg.text("", (AREA.right + 44.0, label + 4.5), Anchor::Start, &full_name(record));
+        svg.text("", (AREA.right + 44.0, label + 4.5), Anchor::Start, &series::label(record, &curves));
         if let (Some(median), Some(high)) = (record.p50_us, record.p99_us) {
             let text = format!("{} / {} µs", micros(median), micros(high));
             svg.text("soft", (WIDTH, label + 4.5), Anchor::End, &text);

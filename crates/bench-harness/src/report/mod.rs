@@ -30,14 +30,15 @@ pub fn page(run: &Run) -> String {
     let _ = writeln!(page, "<title>Nigh benchmark, {}</title>", escape(&run.machine.date));
     let _ = writeln!(page, "<style>\n{}</style>\n</head>\n<body>\n<main>", include_str!("style.css"));
     page.push_str(&facts::headline(run));
-    if run.records.iter().any(|record| record.peer.is_some()) {
-        // Beside peers the question is who is faster at equal recall.
+    // Where anything has a choice between speed and recall, that comes first: a speed alone says nothing then.
+    if series::groups(run).iter().any(series::Group::has_curves) {
         page.push_str(&recall::section(run));
         page.push_str(&peers::section(run));
         page.push_str(&speed::section(run));
     } else {
         page.push_str(&speed::section(run));
         page.push_str(&recall::section(run));
+        page.push_str(&peers::section(run));
     }
     page.push_str(&cost::section(run));
     page.push_str(&latency::section(run));

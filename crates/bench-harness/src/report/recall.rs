@@ -3,7 +3,7 @@
 use super::figure;
 use super::plot::{Area, frame};
 use super::scale::{Scale, Spacing};
-use super::series::{Group, colour, full_name, groups, label, mark};
+use super::series::{Group, colour, full_name, groups, judged, label, mark};
 use super::svg::{Anchor, Mark, Svg, spread};
 use crate::peers::standing;
 use crate::record::Record;
@@ -19,14 +19,17 @@ const HIGHEST: f64 = 0.9999;
 
 /// The section, or nothing without records of indexes.
 pub(super) fn section(run: &Run) -> String {
-    let groups: Vec<_> =
-        groups(run).into_iter().filter(|g| g.records.iter().any(|r| r.recall_id.is_some())).collect();
+    let mut groups: Vec<_> =
+        groups(run).into_iter().filter(|g| g.records.iter().any(|r| judged(r).is_some())).collect();
+    // Where there are curves, pictures of what is all exact would only stand in their way.
+    if groups.iter().any(Group::has_curves) {
+        groups.retain(Group::has_curves);
+    }
     let mut body = String::new();
     for pair in groups.chunk_by(|a, b| a.dataset == b.dataset) {
         body.push_str("<div class=\"pair\">\n");
         for group in pair {
-            let caption =
-                format!("{}, {}: recall by id against queries per second.", group.dataset, group.mode);
+            let caption = format!("{}, {}: recall against queries per second.", group.dataset, group.mode);
             body.push_str(&figure(&plot(group), &caption));
         }
         body.push_str("</div>\n");
@@ -37,8 +40,8 @@ pub(super) fn section(run: &Run) -> String {
     super::section(
         "recall",
         "Speed against recall",
-        "Up and to the right is better. The recall axis is a logit: 0.9, 0.99 and 0.999 are equally hard steps. An \
-         index that found every neighbour stands in the lane \"1\", beyond the axis, where no approximate index can \
+        "Up and to the right is better. The recall axis is a logit: 0.9, 0.99 and 0.999 are equally hard steps. A \
+         neighbour as near as the last true one counts as found, whichever of the two it is. An index that found every neighbour stands in the lane \"1\", beyond the axis, where no approximate index can \
          be placed. The dotted line joins what nothing else beats in both; a curve joins the settings of one index, \
          solid for ours, dashed for other libraries.",
         &body,
@@ -51,12 +54,12 @@ fn place(scale: &Scale, recall: f64) -> f64 {
 }
 
 fn plot(group: &Group<'_>) -> String {
-    let lowest = group.records.iter().filter_map(|record| record.recall_id).fold(0.9, f64::min);
+    let lowest = group.records.iter().filter_map(|record| judged(record)).fold(0.9, f64::min);
     let low = [0.9, 0.8, 0.5, 0.1, 0.01].into_iter().find(|&low| lowest >= low).unwrap_or(0.001);
     let x = Scale::new(Spacing::Logit, (low, HIGHEST), (AREA.left, AREA.right));
     let y = Scale::log_around(group.records.iter().map(|record| record.qps), (AREA.bottom, AREA.top));
     let mut svg = Svg::new(WIDTH, HEIGHT);
-    let title = format!("recall@{} by id", group.records.first().map_or(0, |record| record.k));
+    let title = format!("recall@{}", group.records.first().map_or(0, |record| record.k));
     svg.rect(
         "band",
         (EXACT.0, AREA.top),
@@ -68,7 +71,7 @@ fn plot(group: &Group<'_>) -> String {
     let points: Vec<(&Record, f64, f64)> = group
         .records
         .iter()
-        .filter_map(|record| Some((*record, place(&x, record.recall_id?), y.at(record.qps))))
+        .filter_map(|record| Some((*record, place(&x, judged(record)?), y.at(record.qps))))
         .collect();
     let mut front: Vec<(f64, f64)> = points
         .iter()
@@ -80,7 +83,7 @@ fn plot(group: &Group<'_>) -> String {
     let curves = group.curves();
     for curve in curves.iter().filter(|curve| curve.len() > 1) {
         let of_curve =
-            curve.iter().filter_map(|record| Some((record.recall_id?, record.qps))).collect::<Vec<_>>();
+            curve.iter().filter_map(|record| Some((judged(record)?, record.qps))).collect::<Vec<_>>();
         let line: Vec<_> =
             standing::front(&of_curve).iter().map(|&(r, qps)| (place(&x, r), y.at(qps))).collect();
         let theirs = if curve.iter().any(|record| record.peer.is_some()) { " theirs" } else { "" };
@@ -107,10 +110,10 @@ fn plot(group: &Group<'_>) -> String {
     }
     for &(record, x, y) in &points {
         let tip = format!(
-            "{}: recall {:.4} by id, {:.4} by distance, {:.0} queries per second",
+            "{}: recall {:.4} (by id alone {:.4}), {:.0} queries per second",
             full_name(record),
+            judged(record).unwrap_or(0.0),
             record.recall_id.unwrap_or(0.0),
-            record.recall_eps.unwrap_or(0.0),
             record.qps
         );
         let shape: Mark = mark(record, &group.records);

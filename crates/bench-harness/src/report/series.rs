@@ -25,9 +25,10 @@ pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
             }
         }
     }
-    // Both modes of a set side by side.
+    // Both modes of a set side by side; first what offers a choice between speed and recall.
     let first = |name: &str| run.records.iter().position(|record| record.dataset == name);
-    groups.sort_by_key(|group| (first(group.dataset), group.mode != "single"));
+    let is_plain = |group: &Group<'_>| group.records.iter().all(|record| record.suite == "covertree");
+    groups.sort_by_key(|group| (is_plain(group), first(group.dataset), group.mode != "single"));
     groups
 }
 
@@ -48,10 +49,15 @@ impl<'a> Group<'a> {
         curves
     }
 
+    /// Whether any index of it offers a choice between speed and recall.
+    pub(super) fn has_curves(&self) -> bool {
+        self.curves().iter().any(|curve| curve.len() > 1)
+    }
+
     /// The group with one record a curve: the fastest that reaches [`COMMON_RECALL`], or else the one that finds
     /// most.
     pub(super) fn representatives(&self) -> Group<'a> {
-        let recall = |record: &Record| record.recall_id.unwrap_or(1.0);
+        let recall = |record: &Record| judged(record).unwrap_or(1.0);
         let one = |curve: Vec<&'a Record>| {
             let good = curve.iter().filter(|record| recall(record) >= COMMON_RECALL);
             let fastest = good.max_by(|a, b| a.qps.total_cmp(&b.qps));
@@ -63,7 +69,7 @@ impl<'a> Group<'a> {
 
     /// What to say where each curve has one mark only, or nothing where no curve has more.
     pub(super) fn note(&self) -> &'static str {
-        match self.curves().iter().any(|curve| curve.len() > 1) {
+        match self.has_curves() {
             true => " Of every index the fastest setting with recall 0.95 or more.",
             false => "",
         }
@@ -95,8 +101,13 @@ pub(super) fn label(record: &Record, curves: &[Vec<&Record>]) -> String {
     if namesakes.count() > 1 { curve_name(record) } else { name(record) }
 }
 
-/// The colour of an element type or of a peer, as a class of the page. The same peer has the same colour on every
-/// page.
+/// Recall as it is judged everywhere: ties forgiven, where that was measured.
+pub(super) fn judged(record: &Record) -> Option<f64> {
+    record.recall_tie.or(record.recall_id)
+}
+
+/// The colour of an index, of the exact scan's element type or of a peer, as a class of the page. The same one has the
+/// same colour on every page.
 pub(super) fn colour(record: &Record) -> &'static str {
     if record.peer.is_some() {
         return match record.index.trim_start_matches("peer:").split(':').next().unwrap_or_default() {
@@ -110,6 +121,11 @@ pub(super) fn colour(record: &Record) -> &'static str {
             "faiss-ivf-rabitq-fastscan" => "peer7",
             _ => "other",
         };
+    }
+    match (record.suite.as_str(), record.dtype.as_str()) {
+        ("hnsw", _) => return "hnsw",
+        ("zonal-pq", _) => return "zonal",
+        _ => {}
     }
     match record.dtype.as_str() {
         "f32" => "f32",

@@ -67,7 +67,7 @@ pub(crate) fn speed(at: Option<At>) -> String {
 }
 
 /// A ratio with its range and the peer: `1.52x glass (1.48 to 1.55)`.
-pub(crate) fn times(ratio: &Ratio) -> String {
+fn times(ratio: &Ratio) -> String {
     let digits = |value: f64| if value < 0.1 { format!("{value:.4}") } else { format!("{value:.2}") };
     let peer = ratio.peer.trim_start_matches("peer:").split(' ').next().unwrap_or_default();
     format!("{}x {peer} ({} to {})", digits(ratio.median), digits(ratio.low), digits(ratio.high))

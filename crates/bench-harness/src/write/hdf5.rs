@@ -78,11 +78,11 @@ fn build(set: &Dataset, layout: Hdf5Layout) -> Result<Vec<u8>, WriteFault> {
 
 /// A text of variable length: h5py makes a `str` of it, and `bytes` of one of fixed length, which does not
 /// compare equal to the names that ann-benchmarks and VIBE look up.
-fn text(value: &str) -> AttrValue {
+pub(super) fn text(value: &str) -> AttrValue {
     AttrValue::VarLenString(value.to_owned())
 }
 
-fn fault(error: impl std::fmt::Display) -> WriteFault {
+pub(super) fn fault(error: impl std::fmt::Display) -> WriteFault {
     WriteFault::Hdf5(error.to_string())
 }
 

@@ -3,6 +3,7 @@
 //! A file is written beside its place under another name and renamed when it is complete, so that a reader
 //! never sees half of one.
 
+mod ann_results;
 mod hdf5;
 mod npy;
 
@@ -16,6 +17,7 @@ use bytemuck::Pod;
 use crate::dataset::{Metric, Truth};
 use crate::format::Format;
 use crate::vectors::{Matrix, Vectors};
+pub use ann_results::{Found, ann_result};
 pub use hdf5::{Hdf5Layout, hdf5_to_bytes};
 
 /// A file that could not be written. A file of that name is as it was.

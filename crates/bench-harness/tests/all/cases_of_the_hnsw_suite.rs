@@ -36,6 +36,7 @@ fn settings(case: &str) -> Settings {
         quick: true,
         clock: Clock::Wall,
         peers: None,
+        ..Settings::default()
     }
 }
 

@@ -53,6 +53,7 @@ fn settings(work: &Path, kinds: &[&str]) -> Settings {
         quick: true,
         clock: Clock::Wall,
         peers: Some(PeerSettings { commands, work: work.to_owned(), limits }),
+        ..Settings::default()
     }
 }
 

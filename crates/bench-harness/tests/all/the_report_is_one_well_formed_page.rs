@@ -26,6 +26,7 @@ fn settings(suites: &[Suite]) -> Settings {
         clock: Clock::Wall,
         peers: None,
         cases: Vec::new(),
+        ..Settings::default()
     }
 }
 
