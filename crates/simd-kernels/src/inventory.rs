@@ -87,7 +87,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.select("f32", f32);
     list.select("f64", f64);
     list.select("i32", i32);
-    list.one("select_estimates_below", *estimates as usize);
+    list.one("select_estimates_below_f32", *estimates as usize);
     list.entries
 }
 

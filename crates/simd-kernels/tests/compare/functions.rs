@@ -122,7 +122,7 @@ fn estimates(kernels: &'static Kernels, tally: &mut Tally) {
         let sums: Vec<i32> = draw::<f32>(len, 1.0).iter().map(|&x| x as i32).collect();
         let adds = draw::<f32>(len, 0.3);
         let threshold = line.estimate(sums[len / 2], adds[len / 2]);
-        let mut judge = Judge { name: "select_estimates_below", dim: len, tally };
+        let mut judge = Judge { name: "select_estimates_below_f32", dim: len, tally };
         let (mut ids, mut count) = (vec![0; len], 0);
         let kept = judge.call("", len, |out| {
             count = kernels.select_estimates_below(&sums, &adds, line, threshold, &mut ids, out)?;

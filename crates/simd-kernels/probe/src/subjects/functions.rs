@@ -75,7 +75,7 @@ fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {
         let found = kernels.select_estimates_below(sums, &adds, line, threshold, &mut ids, x);
         black_box(found.expect("room for all"));
     };
-    add(list, "select_estimates_below".to_owned(), &vec![0.5f32; COUNT], work, move |x| {
+    add(list, "select_estimates_below_f32".to_owned(), &vec![0.5f32; COUNT], work, move |x| {
         black_box(reference::select::select_estimates_below(black_box(&twin_sums), x, line, threshold));
     });
 }
