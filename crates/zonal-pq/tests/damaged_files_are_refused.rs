@@ -228,7 +228,9 @@ const ROWS: usize = 3;
 const PLACED: usize = 4;
 const ZONES: usize = 5;
 const CODE: usize = 10;
-const KNOWN: std::ops::Range<usize> = 0..29;
+const KNOWN: std::ops::Range<usize> = 0..30;
+/// Whether vectors are lent.
+const LENT: usize = 29;
 /// The sample that is read zone by zone.
 const DISK: usize = 7;
 /// Samples of head codes.
@@ -452,6 +454,10 @@ fn parameters_that_contradict_the_file_are_refused() {
                 assert!(open(&forgery.bytes()).is_err(), "{name}, word {word}: {old} + {change}");
             }
         }
+        // Vectors that there are cannot be lent.
+        let section = if is_mapped(&samples()[sample]) { "vectors" } else { "params" };
+        refused(sample, section, |forgery| forgery.set_param(LENT, 1));
+        refused(sample, "params", |forgery| forgery.set_param(LENT, 2));
         for word in KNOWN.end..64 {
             refused(sample, "params", |forgery| forgery.set_param(word, 1));
         }

@@ -38,7 +38,7 @@ use crate::Error;
 use crate::batch::NO_NEIGHBOR;
 use crate::calibrate::Calibration;
 use crate::code::Code;
-use crate::file::{BY_ZONE, Front, KIND, damaged, unit_starts};
+use crate::file::{BY_ZONE, Front, KIND, PARAMS, damaged, unit_starts};
 use crate::filter::filtered;
 use crate::parallel::chunks;
 use crate::params::{BuildParams, SearchParams};
@@ -200,6 +200,9 @@ impl<T: Element> DiskIndex<T> {
         let file = FileReader::open(path, KIND)?;
         file.expect_layout(&[BY_ZONE])?;
         let Front { record, space, code, router, calibration, starts } = Front::read::<T>(&file)?;
+        if record.params.lent {
+            return Err(damaged(PARAMS, "vectors are lent to it, and it has its own"));
+        }
         let shape = Shape {
             unit_rows: code.unit_rows(),
             unit_bytes: code.unit_bytes(),
