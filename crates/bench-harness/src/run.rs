@@ -1,6 +1,6 @@
 //! A run: which suites on which data, one after the other, and everything that was measured.
 
-use std::path::PathBuf;
+mod settings;
 
 use simd_kernels::{Kernels, Tier, TierError};
 
@@ -10,13 +10,12 @@ use crate::dataset::{Dataset, Metric};
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineError, Suite};
 use crate::exact::ExactEngine;
-use crate::gate::Wanted;
 use crate::graph_engine::{GraphEngine, GraphSpec};
 use crate::hnsw_suite;
 use crate::kernel_suite::{self, KernelSettings, KernelSuiteError};
 use crate::machine::Machine;
 use crate::machine::limits::Limits;
-use crate::peers::{Contender, Measured, PeerSettings, PeersError, interleave};
+use crate::peers::{Contender, Measured, PeersError, interleave};
 use crate::progress::Progress;
 use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measure, percentile};
 use crate::recall::{Recall, RecallError, recall};
@@ -24,73 +23,7 @@ use crate::record::Record;
 use crate::vectors::Converted;
 use crate::write;
 use crate::zonal_engine::{ZonalEngine, ZonalSpec};
-
-/// What to measure.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The suites, in order.
-    pub suites: Vec<Suite>,
-    /// Neighbours of a query.
-    pub k: usize,
-    /// Threads.
-    pub threads: usize,
-    /// Runs, of which the best counts.
-    pub runs: usize,
-    /// Single queries, batches or both.
-    pub modes: Vec<Mode>,
-    /// Element types; `None` takes those that hold the data exactly, and `f16`.
-    pub dtypes: Option<Vec<Dtype>>,
-    /// The tier that searches, and the highest that the kernel suite measures.
-    pub tier: Tier,
-    /// Build parameters of the graph index, each an index of its own; none is the default alone.
-    pub graphs: Vec<GraphSpec>,
-    /// Those of the zonal index, likewise.
-    pub zonals: Vec<ZonalSpec>,
-    /// Fewer dimensions and rounds of kernels, small workloads of the covertree suite.
-    pub quick: bool,
-    /// Workloads of the covertree suite: those whose names contain one of these, or all; cases of the hnsw suite.
-    pub cases: Vec<String>,
-    /// What speeds are counted by; anything but the time that passed needs a single thread.
-    pub clock: Clock,
-    /// Other libraries that take turns with ours.
-    pub peers: Option<PeerSettings>,
-    /// How often everything is measured from the start, apart in time, all runs counting; at least once.
-    pub passes: usize,
-    /// At most so many search points of an index, spread over its grid.
-    pub points: Option<usize>,
-    /// Of kernels only the lowest and the highest tier.
-    pub tier_ends: bool,
-    /// Only these cases.
-    pub wanted: Option<Wanted>,
-    /// A folder for results in the layout of ann-benchmarks: what every search point found.
-    pub hdf5: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    /// No suite, and of everything else what `cargo xtask bench` does unasked, on the tier that every CPU has.
-    fn default() -> Self {
-        Self {
-            suites: Vec::new(),
-            k: 10,
-            threads: 1,
-            runs: 5,
-            modes: vec![Mode::Single, Mode::Batch],
-            dtypes: None,
-            tier: Tier::Baseline,
-            graphs: Vec::new(),
-            zonals: Vec::new(),
-            quick: false,
-            cases: Vec::new(),
-            clock: Clock::Wall,
-            peers: None,
-            passes: 1,
-            points: None,
-            tier_ends: false,
-            wanted: None,
-            hdf5: None,
-        }
-    }
-}
+pub use settings::Settings;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,9 @@
 //! **Speed** is never compared bare. Every run of a record has the pace of the machine beside it, measured around it by
 //! a fixed piece of work that shares no code with the libraries ([`crate::reference`]); what is compared is speed over
 //! pace, by the middle halves of both runs. Where they overlap, or the medians differ by less than
-//! [`Rules::least_loss`], there is no change; where the machine had less of its pace than then, by so much more. What seems lost is measured again ([`Judgement::suspects`],
-//! [`Judgement::confirm`]) and only a loss each time is one: interference makes slow, never fast.
+//! [`Rules::least_loss`], there is no change; where the machine had less of its pace than then, by so much more. What
+//! seems lost is measured again ([`Judgement::suspects`], [`Judgement::confirm`]) and only a loss each time is one:
+//! interference makes slow, never fast.
 //!
 //! **Recall** is lost where fewer neighbours were found than the count of queries lets one blame on chance; **memory**
 //! where an index grew by more than [`Rules::growth`]; and what the earlier run measured and this one did not is

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use hdf5_pure::{AttrValue, FileBuilder};
 
 use super::hdf5::{fault, text};
-use super::{WriteError, WriteFault};
+use super::{WriteError, WriteFault, save};
 use crate::dataset::{Dataset, Metric};
 use crate::record::Record;
 use crate::truth::Oracle;
@@ -37,13 +37,8 @@ pub fn ann_result(results: &Path, found: &Found<'_>) -> Result<PathBuf, WriteErr
     let path = results.join(place(found));
     let refuse = |fault| WriteError { file: path.display().to_string(), fault };
     let bytes = build(found).map_err(refuse)?;
-    let write = || {
-        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        let unfinished = path.with_extension("part");
-        std::fs::write(&unfinished, &bytes)?;
-        std::fs::rename(&unfinished, &path)
-    };
-    write().map_err(|error| refuse(error.into()))?;
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(|error| refuse(error.into()))?;
+    save(&path, &mut |out, _| Ok(out.write_all(&bytes)?))?;
     Ok(path)
 }
 
