@@ -39,15 +39,28 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
+/// Vectors that the metric can compare: rounded to bytes, some in few dimensions are zero, and have no direction.
+fn vectors<T: Element>(case: &Case, rows: usize, seed: u64) -> Vec<T> {
+    let mut data: Vec<T> = elements(&clustered(rows, case.dim, seed));
+    if case.metric == Metric::Cosine {
+        for row in data.chunks_exact_mut(case.dim) {
+            if row.iter().all(|x| x.to_f64() == 0.0) {
+                row[0] = T::from_f64(1.0);
+            }
+        }
+    }
+    data
+}
+
 fn check<T: Element>(case: &Case) {
-    let unique: Vec<T> = elements(&clustered(case.rows.div_ceil(case.copies), case.dim, case.seed));
+    let unique: Vec<T> = vectors(case, case.rows.div_ceil(case.copies), case.seed);
     let mut data = unique.repeat(case.copies);
     data.truncate(case.rows * case.dim);
     let index = build(&data, case.dim, case.metric, &case.params);
     let mut random = Random(case.seed);
     for outside in [true, false, false] {
         let query: Vec<T> = if outside || case.rows == 0 {
-            elements(&clustered(1, case.dim, case.seed ^ 1))
+            vectors(case, 1, case.seed ^ 1)
         } else {
             data[random.below(case.rows) * case.dim..][..case.dim].to_vec()
         };
