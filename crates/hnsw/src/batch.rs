@@ -4,6 +4,7 @@
 //! bond, so one can compute while the rows of another travel. Each is kept as a state that makes half a step at a
 //! time; what it computes, and in what order, is what a search by itself does, so results are the same bit by bit.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use layouts::{Neighbor, TopK};
@@ -13,6 +14,8 @@ use crate::graph::Graph;
 use crate::intake::check_row;
 use crate::labels::Names;
 use crate::metric::Metric;
+use crate::order::{self, Order};
+use crate::parallel::PerThread;
 use crate::params::SearchParams;
 use crate::search::{Parts, Refine, Results, Scratch, begin, reset, scanned};
 use crate::{Error, Hnsw, parallel};
@@ -23,6 +26,7 @@ use crate::{Error, Hnsw, parallel};
 #[derive(Debug)]
 pub struct BatchSearcher<T: Element> {
     idle: Idle<T, TopK<f32>>,
+    orders: PerThread<Order, fn() -> Order>,
 }
 
 /// What stands where there are fewer than `k` neighbours.
@@ -31,7 +35,7 @@ pub const NO_NEIGHBOR: Neighbor = Neighbor::new(u32::MAX, f32::INFINITY);
 /// Searches that run side by side on a thread.
 const LANES: usize = 3;
 /// Queries that a thread takes at a time.
-const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
 /// One search among several.
 #[derive(Debug)]
@@ -85,10 +89,21 @@ impl<T: Element, R> Idle<T, R> {
     }
 }
 
+impl<T: Element> Idle<T, TopK<f32>> {
+    /// Runs `work` with the scratch of one search.
+    pub(crate) fn with_scratch(
+        &self,
+        work: impl FnOnce(&mut Scratch<T>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let work = |lanes: &mut [Lane<T, _>]| lanes.first_mut().map_or(Ok(()), |lane| work(&mut lane.scratch));
+        self.with(|| Ok(TopK::new(1)?), work)
+    }
+}
+
 impl<T: Element> BatchSearcher<T> {
     /// Empty scratch; it grows with the first batch.
     pub const fn new() -> Self {
-        Self { idle: Idle::new() }
+        Self { idle: Idle::new(), orders: PerThread::new(Order::default) }
     }
 }
 
@@ -105,12 +120,12 @@ fn write(found: &[Neighbor], out: &mut [Neighbor]) {
     tail.fill(NO_NEIGHBOR);
 }
 
-/// Searches `queries` side by side. Of every query `reset` is told before it begins, and `done` when its results
-/// are complete, or at once where there is nothing to search for.
-pub(crate) fn interleaved<T: Element, G: Graph, L: Names, R: Results<L::Name>>(
+/// Searches `count` queries side by side: query `i` is `query(i)`. Of every query `reset` is told before it begins,
+/// and `done` when its results are complete, or at once where there is nothing to search for.
+pub(crate) fn interleaved<'q, T: Element, G: Graph, L: Names, R: Results<L::Name>>(
     parts: &Parts<'_, T, G, L>,
     lanes: &mut [Lane<T, R>],
-    queries: Rows<'_, T>,
+    (count, query): (usize, impl Fn(usize) -> &'q [T]),
     params: &SearchParams,
     reset: impl Fn(&mut R) -> Result<(), Error>,
     mut done: impl FnMut(usize, &mut Lane<T, R>) -> Result<(), Error>,
@@ -123,11 +138,13 @@ pub(crate) fn interleaved<T: Element, G: Graph, L: Names, R: Results<L::Name>>(
     loop {
         for lane in lanes.iter_mut() {
             if lane.phase == Phase::Idle {
-                let Some(query) = queries.row(next) else { continue };
+                if next >= count {
+                    continue;
+                }
                 lane.query = next;
                 next += 1;
                 reset(&mut lane.results)?;
-                if begin(parts, &mut lane.scratch, query, params, None)? {
+                if begin(parts, &mut lane.scratch, query(lane.query), params, None)? {
                     (lane.phase, lane.pending) = (Phase::Asked, None);
                     busy += 1;
                 } else {
@@ -139,7 +156,7 @@ pub(crate) fn interleaved<T: Element, G: Graph, L: Names, R: Results<L::Name>>(
             let mut refine = Refine {
                 view: parts.view,
                 names: parts.names,
-                query: queries.row(lane.query).unwrap_or_default(),
+                query: query(lane.query),
                 prepared,
                 results,
                 pending: lane.pending,
@@ -166,7 +183,7 @@ pub(crate) fn interleaved<T: Element, G: Graph, L: Names, R: Results<L::Name>>(
                 done(lane.query, lane)?;
             }
         }
-        if busy == 0 && next >= queries.len() {
+        if busy == 0 && next >= count {
             return Ok(());
         }
     }
@@ -197,22 +214,19 @@ pub(crate) fn check<T: Element>(
     Ok(())
 }
 
-/// `work(queries, out)` for blocks of queries, on the threads of the caller's pool.
-pub(crate) fn in_blocks<T: Element, F: Send>(
-    queries: Rows<'_, T>,
+/// `work(queries, out)` for blocks of `queries` numbers, on the threads of the caller's pool.
+pub(crate) fn in_blocks<F: Send>(
+    queries: usize,
     out: &mut [F],
     k: usize,
-    work: impl Fn(Rows<'_, T>, &mut [F]) -> Result<(), Error> + Sync + Send,
+    work: impl Fn(Range<usize>, &mut [F]) -> Result<(), Error> + Sync + Send,
 ) -> Result<(), Error> {
     if out.is_empty() {
         return Ok(());
     }
     parallel::chunks(out, BLOCK * k, |block, out| {
         let start = block * BLOCK;
-        match queries.slice(start, (start + BLOCK).min(queries.len())) {
-            Some(queries) => work(queries, out),
-            None => Ok(()),
-        }
+        work(start..(start + BLOCK).min(queries), out)
     })
 }
 
@@ -224,16 +238,49 @@ pub(crate) fn batch<T: Element, G: Graph + Sync>(
     params: &SearchParams,
     out: &mut [Neighbor],
 ) -> Result<(), Error> {
-    let (k, intake, names) = (params.k, parts.view.intake, parts.names.len());
-    check(queries, (intake.dim, intake.metric), k, out.len())?;
-    in_blocks(queries, out, k, |queries, out| {
+    check(queries, (parts.view.intake.dim, parts.view.intake.metric), params.k, out.len())?;
+    if order::pays(parts, queries.len()) {
+        batch_by_seeds(parts, scratch, queries, params, out)
+    } else {
+        batch_as_given(parts, scratch, queries, params, out, |at| at)
+    }
+}
+
+/// Searches a batch by the order of its queries' seeds, and leaves the results in the order of the queries.
+fn batch_by_seeds<T: Element, G: Graph + Sync>(
+    parts: &Parts<'_, T, G>,
+    scratch: &BatchSearcher<T>,
+    queries: Rows<'_, T>,
+    params: &SearchParams,
+    out: &mut [Neighbor],
+) -> Result<(), Error> {
+    scratch.orders.with(|order| {
+        order.fill(parts, &scratch.idle, queries)?;
+        batch_as_given(parts, scratch, queries, params, out, |at| order.place(at))?;
+        order.restore(out, params.k);
+        Ok(())
+    })
+}
+
+/// Searches query `place(i)` as number `i`, where its results are left.
+fn batch_as_given<T: Element, G: Graph + Sync>(
+    parts: &Parts<'_, T, G>,
+    scratch: &BatchSearcher<T>,
+    queries: Rows<'_, T>,
+    params: &SearchParams,
+    out: &mut [Neighbor],
+    place: impl Fn(usize) -> usize + Sync + Send,
+) -> Result<(), Error> {
+    let (k, names) = (params.k, parts.names.len());
+    in_blocks(queries.len(), out, k, |block, out| {
+        let query = |at| queries.row(place(block.start + at)).unwrap_or_default();
         scratch.idle.with(
             || Ok(TopK::new(1)?),
             |lanes| {
                 if let (Some(scan), Some(Lane { scratch, results, .. })) = (parts.scan, lanes.first_mut()) {
-                    for (row, query) in queries.iter().enumerate() {
+                    for row in 0..block.len() {
                         reset(results, k, names)?;
-                        scanned(parts, scan, (scratch, results), query, params, None)?;
+                        scanned(parts, scan, (scratch, results), query(row), params, None)?;
                         write(results.sorted(), row_mut(out, row, k));
                     }
                     return Ok(());
@@ -242,7 +289,8 @@ pub(crate) fn batch<T: Element, G: Graph + Sync>(
                     write(lane.results.sorted(), row_mut(out, query, k));
                     Ok(())
                 };
-                interleaved(parts, lanes, queries, params, |results| reset(results, k, names), done)
+                let reset = |results: &mut TopK<f32>| reset(results, k, names);
+                interleaved(parts, lanes, (block.len(), query), params, reset, done)
             },
         )
     })
@@ -280,5 +328,29 @@ impl<T: Element> Hnsw<T> {
         out: &mut [Neighbor],
     ) -> Result<(), Error> {
         batch(&self.parts()?, scratch, queries, &params.resolve(self.calibration())?, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BuildParams;
+
+    #[test]
+    fn the_order_of_searches_changes_no_result() {
+        let point = |i: u32| [(i * 37 % 101) as f32, (i * i % 89) as f32, (i % 7) as f32];
+        let base: Vec<f32> = (0..900).flat_map(point).collect();
+        let queries: Vec<f32> = (0..130).flat_map(|i| point(7 * i + 3).map(|x| x + 0.25)).collect();
+        let (base, queries) = (Rows::new(&base, 3).unwrap(), Rows::new(&queries, 3).unwrap());
+        let params = BuildParams::new().experiment("scan_bytes", 0.0).seeds(20);
+        let index = Hnsw::build(base, Metric::L2, &params).unwrap();
+        let (parts, scratch) = (index.parts().unwrap(), BatchSearcher::new());
+        let params = SearchParams::new(4, 12);
+        let mut given = vec![NO_NEIGHBOR; queries.len() * 4];
+        batch_as_given(&parts, &scratch, queries, &params, &mut given, |at| at).unwrap();
+        let mut sorted = vec![NO_NEIGHBOR; given.len()];
+        batch_by_seeds(&parts, &scratch, queries, &params, &mut sorted).unwrap();
+        assert_eq!(given, sorted);
+        assert!(!order::pays(&parts, queries.len()), "an index that fits a cache");
     }
 }

@@ -89,6 +89,7 @@ mod iterate;
 mod labels;
 mod live;
 mod metric;
+mod order;
 mod parallel;
 mod params;
 mod pool;

@@ -70,7 +70,7 @@ pub struct PerThread<T, F> {
 
 impl<T, F: Fn() -> T> PerThread<T, F> {
     /// None yet; `make` makes one.
-    pub fn new(make: F) -> Self {
+    pub const fn new(make: F) -> Self {
         Self { free: std::sync::Mutex::new(Vec::new()), make }
     }
 

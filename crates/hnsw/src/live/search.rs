@@ -324,23 +324,25 @@ pub(crate) fn batch<T: Element>(
         // What stands for none is the farthest of all.
         sort(out);
     };
-    in_blocks(queries, out, places, |queries, out| {
+    in_blocks(queries.len(), out, places, |block, out| {
+        let query = |at| queries.row(block.start + at).unwrap_or_default();
         scratch.idle.with(
             || Ok(Best::default()),
             |lanes| {
                 if let Some(parts) = &parts {
                     let params = SearchParams::new(k, params.ef_search);
-                    let done = |query, lane: &mut Lane<T, Best>| {
+                    let done = |row, lane: &mut Lane<T, Best>| {
                         let Lane { scratch, results, .. } = lane;
-                        let vector = queries.row(query).unwrap_or_default();
-                        look_farther(parts, scratch, results, vector, &params)?;
-                        write(results, row_mut(out, query, places));
+                        look_farther(parts, scratch, results, query(row), &params)?;
+                        write(results, row_mut(out, row, places));
                         Ok(())
                     };
+                    let queries = (block.len(), query);
                     return interleaved(parts, lanes, queries, &params, |best| best.reset(k), done);
                 }
                 let Some(Lane { results: best, .. }) = lanes.first_mut() else { return Ok(()) };
-                for (row, query) in queries.iter().enumerate() {
+                for row in 0..block.len() {
+                    let query = query(row);
                     best.reset(k)?;
                     measure_all(state, query, check(state, query)?, |distance, key| {
                         best.offer(distance, key);
