@@ -95,7 +95,8 @@ impl<T: Element> Idle<T, TopK<f32>> {
         &self,
         work: impl FnOnce(&mut Scratch<T>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let work = |lanes: &mut [Lane<T, _>]| lanes.first_mut().map_or(Ok(()), |lane| work(&mut lane.scratch));
+        let work =
+            |lanes: &mut [Lane<T, _>]| lanes.first_mut().map_or(Ok(()), |lane| work(&mut lane.scratch));
         self.with(|| Ok(TopK::new(1)?), work)
     }
 }
@@ -163,10 +164,7 @@ pub(crate) fn interleaved<'q, T: Element, G: Graph, L: Names, R: Results<L::Name
             };
             lane.phase = match lane.phase {
                 Phase::Issued(count) => {
-                    beam.collect(count, &mut refine)?;
-                    if let Some(next) = beam.pool.peek() {
-                        parts.graph.prefetch(next);
-                    }
+                    beam.collect(count, parts.graph, &mut refine)?;
                     Phase::Asked
                 }
                 _ => match beam.issue(parts.graph, &mut refine)? {

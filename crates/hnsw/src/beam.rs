@@ -49,7 +49,7 @@ impl Beam {
     #[inline]
     pub(crate) fn run(&mut self, graph: &impl Graph, scorer: &mut impl Scorer) -> Result<(), Error> {
         while let Some(count) = self.issue(graph, scorer)? {
-            self.collect(count, scorer)?;
+            self.collect(count, graph, scorer)?;
         }
         Ok(())
     }
@@ -74,16 +74,25 @@ impl Beam {
         Ok(Some(count))
     }
 
-    /// The second half: scores what [`issue`](Self::issue) found and takes up what is near.
+    /// The second half: scores what [`issue`](Self::issue) found and takes up what is near. Whatever comes to be next
+    /// on the way, its neighbours are asked for at once.
     #[inline(always)]
-    pub(crate) fn collect(&mut self, count: usize, scorer: &mut impl Scorer) -> Result<(), Error> {
+    pub(crate) fn collect(
+        &mut self,
+        count: usize,
+        graph: &impl Graph,
+        scorer: &mut impl Scorer,
+    ) -> Result<(), Error> {
         let (ids, scores) = (&self.ids[..count], &mut self.scores[..count]);
         scorer.score(ids, scores)?;
         self.scored += count as u64;
         self.expanded += 1;
         for (&id, &score) in ids.iter().zip(scores.iter()) {
             if score < self.pool.threshold() {
-                self.pool.insert(score, id);
+                let is_next = self.pool.insert(score, id);
+                if is_next {
+                    graph.prefetch(id);
+                }
             }
         }
         Ok(())

@@ -43,18 +43,21 @@ impl Pool {
         if self.len < self.ef { i32::MAX } else { score(self.keys[self.len - 1]) }
     }
 
-    /// Takes a candidate up if it is among the nearest. It must not be in the pool.
+    /// Takes a candidate up if it is among the nearest. It must not be in the pool. If this returns true,
+    /// [`next`](Self::next) would give it now; what follows expanded candidates may be next, too, and is not told.
     #[inline]
-    pub(crate) fn insert(&mut self, score: i32, id: u32) {
+    pub(crate) fn insert(&mut self, score: i32, id: u32) -> bool {
         let key = key(score, id);
         let at = self.keys[..self.len].partition_point(|&held| held < key);
         if at == self.ef {
-            return;
+            return false;
         }
         self.keys.copy_within(at..self.len, at + 1);
         self.keys[at] = key;
         self.len = (self.len + 1).min(self.ef);
+        let is_next = at <= self.cursor;
         self.cursor = self.cursor.min(at);
+        is_next
     }
 
     /// The nearest that has not been expanded, which it now is.
@@ -91,9 +94,9 @@ mod tests {
     fn candidates_are_sorted_bounded_and_expanded_once() {
         let mut pool = Pool::default();
         pool.reset(3);
-        for (score, id) in [(5, 1), (-7, 2), (5, 0), (9, 4), (i32::MIN, 3)] {
-            pool.insert(score, id);
-        }
+        let inserted =
+            [(5, 1), (-7, 2), (5, 0), (9, 4), (i32::MIN, 3)].map(|(score, id)| pool.insert(score, id));
+        assert_eq!(inserted, [true, true, false, false, true]);
         assert!(pool.iter().eq([(i32::MIN, 3), (-7, 2), (5, 0)]));
         assert_eq!((pool.threshold(), pool.peek()), (5, Some(3)));
         assert_eq!(pool.next(), Some((i32::MIN, 3)));

@@ -171,7 +171,7 @@ where
                 beam.add(score, row);
             } else if beam.visited.insert(row) {
                 let count = gather(parts, condition, beam, waypoints, row);
-                beam.collect(count, &mut passing)?;
+                beam.collect(count, parts.graph, &mut passing)?;
             }
         }
         two_hop(parts, beam, waypoints, &mut passing)?;

@@ -129,7 +129,7 @@ pub(crate) fn two_hop<T: Element, G: Graph, L, C: Condition, R: Results<C::Name>
             parts.graph.prefetch(next);
         }
         passing.expand(score, node)?;
-        beam.collect(count, passing)?;
+        beam.collect(count, parts.graph, passing)?;
     }
     Ok(())
 }
