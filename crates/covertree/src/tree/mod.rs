@@ -6,6 +6,7 @@ mod engine;
 mod file;
 #[cfg(test)]
 mod invariants;
+mod leaves;
 mod pool;
 mod shape;
 mod update;
