@@ -166,7 +166,7 @@ fn coordinates(set: &str, file: &str) -> Option<(Vec<f64>, usize)> {
 /// All points' neighbours in the library's tree: each searched by itself, or a leaf of queries at a time.
 fn all_nearest(n: usize, rounds: usize) {
     let mut sets: Vec<(String, Vec<f64>, usize)> =
-        [2, 3, 6, 10].into_iter().map(|dim| (format!("{dim}-D"), uniform(n, dim, 1), dim)).collect();
+        [2, 3, 4, 6].into_iter().map(|dim| (format!("{dim}-D"), uniform(n, dim, 1), dim)).collect();
     for (name, set, file) in
         [("MODIS", "geo-modis-lst-148k", "coords.npy"), ("Argo", "geo-argo2016-32k", "xyz.npy")]
     {

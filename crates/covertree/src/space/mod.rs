@@ -125,9 +125,11 @@ pub trait Space: Sealed + Sized + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn carry(&self, limit: Self::Distance, from: &Self::Prepared, to: &Self::Prepared) -> Self::Distance;
 
-    /// Whether a block of points can be bounded as one query is: whether the next two functions do anything.
+    /// Whether bounding blocks of points at once, as the next two functions do, is worth it.
     #[doc(hidden)]
-    const BLOCKS: bool = false;
+    fn bounds_blocks(&self) -> bool {
+        false
+    }
 
     /// Makes of the points in `slots` what [`open`](Self::open) takes for a query: its bounds are then those of the
     /// nearest of them.

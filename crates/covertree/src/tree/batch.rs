@@ -77,11 +77,7 @@ pub(super) struct Answers<D> {
 
 impl<D: Scalar> Answers<D> {
     pub(super) fn new(queries: usize) -> Self {
-        Self {
-            queries: Vec::with_capacity(queries),
-            neighbors: Vec::new(),
-            certificate: nothing_done(),
-        }
+        Self { queries: Vec::with_capacity(queries), neighbors: Vec::new(), certificate: nothing_done() }
     }
 
     /// Takes the result of query `index`.

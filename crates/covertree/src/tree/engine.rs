@@ -146,11 +146,7 @@ impl<S: Space> CoverTree<S> {
     }
 
     /// The limit of `task` for the query that `searcher.prepared` was made of, after the query before it.
-    pub(super) fn carried_limit(
-        &self,
-        searcher: &Searcher<S>,
-        task: Task<'_, S::Distance>,
-    ) -> S::Distance {
+    pub(super) fn carried_limit(&self, searcher: &Searcher<S>, task: Task<'_, S::Distance>) -> S::Distance {
         // Where a point is not its own neighbour, it takes the place of the query after it; so it must count itself.
         let counts = task.search.filter.is_none() && task.search.before.is_none();
         if let Some((limit, before)) = searcher.carried

@@ -113,7 +113,9 @@ impl<S: Space> Around<S> {
     fn choose(&mut self, seen: usize, lane: usize, limit: S::Distance) {
         self.near.clear();
         self.places.clear();
-        for (place, bounds) in (seen as u32..).zip(self.bounds[seen * self.stride..].chunks_exact(self.stride)) {
+        for (place, bounds) in
+            (seen as u32..).zip(self.bounds[seen * self.stride..].chunks_exact(self.stride))
+        {
             if bounds[lane] <= limit {
                 self.near.push(bounds[lane]);
                 self.places.push(place);
@@ -138,14 +140,11 @@ impl<S: Space> CoverTree<S> {
     /// Whether [`all_by_leaves`](Self::all_by_leaves) answers `search`: where every query asks the same, of blocks.
     pub(super) fn shares_walks(&self, search: &Search<'_>) -> bool {
         let every = search.filter.is_none() && search.before.is_none() && search.budget.is_none();
-        S::BLOCKS && every && search.traversal == Traversal::DepthFirst
+        self.space.bounds_blocks() && every && search.traversal == Traversal::DepthFirst
     }
 
     /// The neighbours of every point, itself left out.
-    pub(super) fn all_by_leaves(
-        &self,
-        task: Task<'_, S::Distance>,
-    ) -> Result<Neighbors<S::Distance>, Error> {
+    pub(super) fn all_by_leaves(&self, task: Task<'_, S::Distance>) -> Result<Neighbors<S::Distance>, Error> {
         // The same parts for any number of threads, so that certificates are the same too.
         let leaves: Vec<u32> = (0..self.shape.leaves.len() as u32).collect();
         let answers = parallel::map(leaves.chunks(CHUNK).collect(), |leaves| {
@@ -214,6 +213,7 @@ impl<S: Space> Walk<'_, S> {
         around: &mut Around<S>,
     ) -> bool {
         self.scan(own, S::Distance::INFINITY);
+        self.searcher.pool.settle();
         let mut seen = 0;
         loop {
             around.choose(seen, lane, self.searcher.pool.limit());

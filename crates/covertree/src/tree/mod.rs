@@ -4,6 +4,7 @@ mod batch;
 mod build;
 mod engine;
 mod file;
+mod file_of_items;
 #[cfg(test)]
 mod invariants;
 mod leaves;

@@ -4,6 +4,7 @@
 mod bad_input_is_refused;
 mod changed_trees_equal_brute_force;
 mod common;
+mod files_of_items;
 mod files_survive_and_damage_is_refused;
 mod items_equal_brute_force;
 mod ordered_neighbors;

@@ -26,16 +26,17 @@ pub(super) fn excess<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut
 /// How far every lane of `panels` lies outside of box `lane` of a panel of boxes: the numbers that [`excess`] gives.
 #[inline]
 pub(super) fn outside<T: Scalar>(norm: Norm, boxes: &[T], lane: usize, panels: &[T], out: &mut [T]) {
-    let above = |q: T, x: T| if x - q > T::ZERO { x - q } else { T::ZERO };
     let squared = |x: T| if norm == Norm::L1 { x } else { x * x };
+    let greater = |a: T, b: T| if a > b { a } else { b };
     let width = boxes.len() / (2 * FANOUT);
     let panels = panels.chunks_exact(FANOUT * width);
     for (panel, out) in panels.zip(out.chunks_exact_mut(FANOUT)) {
         let mut sums = [T::ZERO; FANOUT];
-        for (pair, lanes) in boxes.chunks_exact(2 * FANOUT).zip(panel.chunks_exact(FANOUT)) {
-            let (low, high) = (pair[lane], pair[FANOUT + lane]);
+        for (bounds, lanes) in boxes.chunks_exact(2 * FANOUT).zip(panel.chunks_exact(FANOUT)) {
+            // The higher bound is stored negated.
+            let (low, high) = (bounds[lane], bounds[FANOUT + lane]);
             for (sum, &x) in sums.iter_mut().zip(lanes) {
-                *sum = *sum + squared(above(x, low)) + squared(above(-x, high));
+                *sum = *sum + squared(greater(greater(low - x, high + x), T::ZERO));
             }
         }
         out.copy_from_slice(&sums);

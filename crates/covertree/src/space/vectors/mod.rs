@@ -29,6 +29,10 @@ pub(crate) use embed::Embedding;
 use embed::Norm;
 pub use embed::VectorMetric;
 
+/// Numbers in a stored row up to which the gap between two boxes tells nearly as much as that between a point and a
+/// box, so that a leaf's points share a walk of the tree. From four on it was slower for every k (`docs/`).
+const FLAT: usize = 3;
+
 /// Rows of `T` under a [`VectorMetric`]: the points of a [`VectorTree`](crate::VectorTree).
 #[derive(Debug)]
 pub struct Vectors<T> {
@@ -87,7 +91,6 @@ impl<T: Scalar> Space for Vectors<T> {
     type Distance = T;
     type Prepared = PreparedRow<T>;
     const LANES: usize = FANOUT;
-    const BLOCKS: bool = true;
 
     fn prepare(&self, query: &[T], prepared: &mut PreparedRow<T>) -> Result<(), Error> {
         prepared.row.clear();
@@ -118,6 +121,10 @@ impl<T: Scalar> Space for Vectors<T> {
 
     fn stored(&self, _: usize) -> &[T] {
         &[]
+    }
+
+    fn bounds_blocks(&self) -> bool {
+        self.embedding.width() <= FLAT
     }
 
     fn prepare_block(&self, slots: Range<usize>, prepared: &mut PreparedRow<T>) {
