@@ -280,11 +280,18 @@ impl<S: Space> Walk<'_, S> {
         let ids = &self.tree.shape.ids[slots.clone()];
         let filter = self.task.search.filter;
         let mut start = slots.start;
-        for (distances, ids) in distances.chunks(64).zip(ids.chunks(64)) {
-            // First a bit for each that is near enough, without a branch; then those few.
-            let mut near = 0u64;
+        for (distances, ids) in distances.chunks(FANOUT).zip(ids.chunks(FANOUT)) {
+            // Mostly none of a panel is near enough, and that takes few instructions to see. Then a bit for each that
+            // is, without a branch; then those few.
+            if let Ok(panel) = <&[S::Distance; FANOUT]>::try_from(distances)
+                && !panel.iter().fold(false, |any, distance| any | (*distance <= limit))
+            {
+                start += FANOUT;
+                continue;
+            }
+            let mut near = 0u32;
             for (at, &distance) in distances.iter().enumerate() {
-                near |= u64::from(distance <= limit) << at;
+                near |= u32::from(distance <= limit) << at;
             }
             while near != 0 {
                 let at = near.trailing_zeros() as usize;

@@ -1,6 +1,7 @@
 //! All tests of the crate but those with an allocator of their own, in one program: the generic code that they
 //! share is compiled once.
 
+mod all_points_by_leaves;
 mod bad_input_is_refused;
 mod changed_trees_equal_brute_force;
 mod common;
