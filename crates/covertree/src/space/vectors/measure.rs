@@ -16,9 +16,12 @@ pub(super) fn distances<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &
 /// How far `query` lies outside of every lane's box: a bound of the distance to whatever is in it.
 #[inline]
 pub(super) fn excess<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut [T]) {
-    let above = |q: T, x: T| if x - q > T::ZERO { x - q } else { T::ZERO };
+    let above = |q: T, x: T| greater(x - q, T::ZERO);
     match norm {
-        Norm::L2 => each_panel(query, panels, out, |q, x| above(q, x) * above(q, x)),
+        Norm::L2 => each_panel(query, panels, out, |q, x| {
+            let above = above(q, x);
+            above * above
+        }),
         Norm::L1 => each_panel(query, panels, out, above),
     }
 }
@@ -27,7 +30,6 @@ pub(super) fn excess<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut
 #[inline]
 pub(super) fn outside<T: Scalar>(norm: Norm, boxes: &[T], lane: usize, panels: &[T], out: &mut [T]) {
     let squared = |x: T| if norm == Norm::L1 { x } else { x * x };
-    let greater = |a: T, b: T| if a > b { a } else { b };
     let width = boxes.len() / (2 * FANOUT);
     let panels = panels.chunks_exact(FANOUT * width);
     for (panel, out) in panels.zip(out.chunks_exact_mut(FANOUT)) {
@@ -65,4 +67,10 @@ fn each_panel<T: Scalar>(query: &[T], panels: &[T], out: &mut [T], term: impl Fn
         }
         out.copy_from_slice(&sums);
     }
+}
+
+/// One instruction, where a comparison used twice would be several.
+#[inline(always)]
+fn greater<T: Scalar>(a: T, b: T) -> T {
+    if a > b { a } else { b }
 }
