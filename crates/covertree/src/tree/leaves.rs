@@ -24,6 +24,8 @@ use crate::space::{FANOUT, Frame, Space};
 const CHUNK: usize = 16;
 /// Leaves around a leaf of queries.
 const MOST: usize = 256;
+/// Points of a leaf up to which it is searched as one: a point that is then searched by itself has measured them twice.
+const LARGE: usize = 128;
 
 /// The leaves around a leaf of queries.
 struct Around<S: Space> {
@@ -140,7 +142,8 @@ impl<S: Space> CoverTree<S> {
     /// Whether [`all_by_leaves`](Self::all_by_leaves) answers `search`: where every query asks the same, of blocks.
     pub(super) fn shares_walks(&self, search: &Search<'_>) -> bool {
         let every = search.filter.is_none() && search.before.is_none() && search.budget.is_none();
-        self.space.bounds_blocks() && every && search.traversal == Traversal::DepthFirst
+        let small = self.options.leaf_size(S::LANES).is_ok_and(|leaf| leaf <= LARGE);
+        self.space.bounds_blocks() && every && small && search.traversal == Traversal::DepthFirst
     }
 
     /// The neighbours of every point, itself left out.
