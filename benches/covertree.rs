@@ -172,7 +172,7 @@ fn all_nearest(n: usize, rounds: usize) {
     {
         match coordinates(set, file) {
             Some((points, dim)) => sets.push((name.to_owned(), points, dim)),
-            None => eprintln!("{set}: not in NIGH_DATA, left out"),
+            None => println!("| all-k-NN, {name} | {set} is not in NIGH_DATA: left out | | |"),
         }
     }
     for (name, points, dim) in &sets {
