@@ -145,6 +145,56 @@ fn dual_tree(n: usize, rounds: usize) {
     }
 }
 
+/// The points of a set of coordinates of the data folder, if it is there.
+fn coordinates(set: &str, file: &str) -> Option<(Vec<f64>, usize)> {
+    let folder = std::path::PathBuf::from(std::env::var_os("NIGH_DATA")?).join(set);
+    // Of an .npy file what follows its header.
+    let npy = |file: &str| {
+        let bytes = std::fs::read(folder.join(file)).ok()?;
+        let header = u16::from_le_bytes([*bytes.get(8)?, *bytes.get(9)?]) as usize;
+        let text = String::from_utf8_lossy(bytes.get(10..10 + header)?).into_owned();
+        let columns = text.split(',').rev().nth(1)?.trim().trim_end_matches([')', '}']).parse().unwrap_or(1);
+        Some((bytes[10 + header..].to_vec(), columns))
+    };
+    let (bytes, dim) = npy(file)?;
+    let all: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+    let rows = npy("gt_base_rows.npy")?.0;
+    let rows = rows.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+    Some((rows.flat_map(|row| all[row * dim..(row + 1) * dim].to_vec()).collect(), dim))
+}
+
+/// All points' neighbours in the library's tree: each searched by itself, or a leaf of queries at a time.
+fn all_nearest(n: usize, rounds: usize) {
+    let mut sets: Vec<(String, Vec<f64>, usize)> =
+        [2, 3, 4, 6].into_iter().map(|dim| (format!("{dim}-D"), uniform(n, dim, 1), dim)).collect();
+    for (name, set, file) in
+        [("MODIS", "geo-modis-lst-148k", "coords.npy"), ("Argo", "geo-argo2016-32k", "xyz.npy")]
+    {
+        match coordinates(set, file) {
+            Some((points, dim)) => sets.push((name.to_owned(), points, dim)),
+            None => println!("| all-k-NN, {name} | {set} is not in NIGH_DATA: left out | | |"),
+        }
+    }
+    for (name, points, dim) in &sets {
+        let tree = VectorTree::from_rows(points, *dim, VectorMetric::L2).unwrap();
+        for k in [1, 10, 30] {
+            let run = |search: Search<'static>| {
+                let tree = &tree;
+                Box::new(move || {
+                    let found = tree.all_nearest(&search).unwrap();
+                    let distances = found.neighbors().iter().map(|found| found.distance.to_bits());
+                    let distances = distances.fold(0, u64::wrapping_add);
+                    distances ^ checksum(found.neighbors().iter().map(|found| found.id))
+                }) as Box<dyn FnMut() -> u64>
+            };
+            // With a budget, be it endless, each point is searched by itself.
+            let single = run(Search::nearest(k).budget(u64::MAX));
+            let variants = vec![("single-tree", single), ("by leaves", run(Search::nearest(k)))];
+            compare(&format!("all-k-NN, {name}, k = {k}"), (tree.len() as f64, "point"), rounds, variants);
+        }
+    }
+}
+
 /// Where bounds are kept between levels, whether nodes are marked, whether a node allocates.
 fn bookkeeping(n: usize, rounds: usize) {
     let dim = 3;
@@ -334,10 +384,11 @@ fn main() {
     println!("| question | variant | median | time over the first |\n|---|---|--:|--:|");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
-        let all: [(&str, &dyn Fn()); 7] = [
+        let all: [(&str, &dyn Fn()); 8] = [
             ("traversal", &|| traversals(n, rounds)),
             ("leaves", &|| leaves(n, rounds)),
             ("dual", &|| dual_tree(n / 2, rounds.min(5))),
+            ("all", &|| all_nearest(n, rounds)),
             ("bookkeeping", &|| bookkeeping(n, rounds)),
             ("gathered", &|| gathered(n, rounds)),
             ("fused", &|| fused(n, rounds)),

@@ -88,6 +88,18 @@ pub enum Error {
         /// What it gave.
         value: f64,
     },
+    /// A distance that a file stores is not that of the items and the metric it was opened with.
+    #[error(
+        "`items`: point {id} is {measured} from a centre, by the file {stored}: other items, order or metric"
+    )]
+    OtherItems {
+        /// The id of the point.
+        id: u32,
+        /// What the file says: the distance itself, or the greatest that there may be.
+        stored: f64,
+        /// What the metric gave.
+        measured: f64,
+    },
     /// A filter that was made for another tree, or before this one was changed.
     #[error("`filter` was made for another state of the tree")]
     StaleFilter,

@@ -9,7 +9,7 @@
 //! predecessors only, among the ids that a [`Filter`] lets pass ([`Search`]); one at a time ([`CoverTree::search`]),
 //! in batches ([`CoverTree::search_batch`]), or for all points of the tree ([`CoverTree::all_nearest`],
 //! [`CoverTree::all_predecessors`]). Points come and go in batches (`insert`, `remove`); trees on rows are saved and
-//! mapped (`save`, `open`).
+//! mapped (`save`, `open`); of trees on values the shape is saved, and the values are given back when it is opened.
 //!
 //! # The nearest stations for a table of coordinates
 //!

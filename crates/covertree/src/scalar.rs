@@ -108,7 +108,9 @@ macro_rules! scalar {
             #[inline(always)]
             fn tagged(self, tag: u32) -> Self {
                 let finite = if self < $type::MAX { self } else { $type::MAX };
-                $type::from_bits(finite.to_bits() & !15 | $bits::from(tag))
+                // As `& !15 | tag`, but with nothing for the compiler to leave out at tag 0: then sixteen in a row stay
+                // whole registers from the first on.
+                $type::from_bits((finite.to_bits() | 15) ^ (15 - $bits::from(tag)))
             }
             #[inline(always)]
             fn tag(self) -> u32 {

@@ -1,10 +1,11 @@
 //! Euclidean nearest neighbours beside kiddo, the fastest k-d tree in Rust: same points, same queries, one thread,
 //! in turns.
 //!
-//! `cargo run --release --manifest-path benches/peers/kiddo/Cargo.toml -- [FOLDER]... [--rounds 7]`
+//! `cargo run --release --manifest-path benches/peers/kiddo/Cargo.toml -- [FOLDER]... [--k 1,10,30]
+//! [--rounds 7]`; with `RUSTFLAGS="-C target-cpu=native"` too, by which kiddo gains its wide registers
 //!
 //! FOLDER is a set such as `geo-modis-lst-148k` (coords.npy or xyz.npy of float64, gt_base_rows.npy,
-//! gt_query_rows.npy); without one, uniform points in two and three dimensions are made. Distances are compared, so
+//! gt_query_rows.npy); without one, uniform points in two and three dimensions are made. Every set is asked for each k. Distances are compared, so
 //! that ties may be broken differently.
 
 use std::error::Error;
@@ -25,7 +26,6 @@ struct Set {
     dim: usize,
     base: Vec<f64>,
     queries: Vec<f64>,
-    k: usize,
 }
 
 /// The values of a little-endian .npy file of rank 1 or 2, by the letters of its type, and its columns.
@@ -53,7 +53,7 @@ fn read(folder: &Path) -> Result<Set, Box<dyn Error>> {
         Ok(rows.flat_map(|row| all[row * dim..(row + 1) * dim].to_vec()).collect())
     };
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Set { name, dim, base: pick("gt_base_rows.npy")?, queries: pick("gt_query_rows.npy")?, k: 30 })
+    Ok(Set { name, dim, base: pick("gt_base_rows.npy")?, queries: pick("gt_query_rows.npy")? })
 }
 
 fn uniform(n: usize, dim: usize, queries: usize) -> Set {
@@ -64,7 +64,7 @@ fn uniform(n: usize, dim: usize, queries: usize) -> Set {
     };
     let mut draw = |count: usize| (0..count * dim).map(|_| unit()).collect::<Vec<f64>>();
     let (base, queries) = (draw(n), draw(queries));
-    Set { name: format!("uniform-{dim}d-{}k", n / 1000), dim, base, queries, k: 10 }
+    Set { name: format!("uniform-{dim}d-{}k", n / 1000), dim, base, queries }
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -72,12 +72,12 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn compare<const D: usize>(set: &Set, rounds: usize) -> Result<(), Box<dyn Error>> {
+fn compare<const D: usize>(set: &Set, neighbors: usize, rounds: usize) -> Result<(), Box<dyn Error>> {
     let rows = |data: &[f64]| -> Vec<[f64; D]> {
         data.chunks_exact(D).map(|row| row.try_into().unwrap_or([0.0; D])).collect()
     };
     let (base, queries) = (rows(&set.base), rows(&set.queries));
-    let k = NonZero::new(set.k).ok_or("k is 0")?;
+    let k = NonZero::new(neighbors).ok_or("k is 0")?;
     let start = cpu_seconds();
     let theirs: ImmutableKdTree<f64, D> =
         ImmutableKdTree::new_from_slice(&base).map_err(|error| format!("{error:?}"))?;
@@ -85,15 +85,24 @@ fn compare<const D: usize>(set: &Set, rounds: usize) -> Result<(), Box<dyn Error
     let start = cpu_seconds();
     let ours = VectorTree::from_rows(&set.base, D, VectorMetric::L2)?;
     let our_build = cpu_seconds() - start;
+    // For one neighbour kiddo has calls of its own.
+    let one_of = |query| theirs.query(query).nearest_one::<SquaredEuclidean<f64>>().execute().distance;
     let single = || -> Vec<f64> {
+        if neighbors == 1 {
+            return queries.iter().map(one_of).collect();
+        }
         let search = |query| theirs.query(query).nearest_n::<SquaredEuclidean<f64>>(k).execute();
         queries.iter().flat_map(|query| search(query).into_iter().map(|found| found.distance)).collect()
     };
     let batch = || -> Vec<f64> {
+        if neighbors == 1 {
+            let all = theirs.query_batch(&queries).nearest_one::<SquaredEuclidean<f64>>().execute();
+            return all.into_iter().map(|found| found.distance).collect();
+        }
         let all = theirs.query_batch(&queries).nearest_n::<SquaredEuclidean<f64>>(k).execute();
         all.into_iter().flat_map(|found| found.into_iter().map(|found| found.distance)).collect()
     };
-    let answer = || ours.search_batch(&set.queries, &Search::nearest(set.k));
+    let answer = || ours.search_batch(&set.queries, &Search::nearest(neighbors));
     let (one, many, mine) = (single(), batch(), answer()?);
     let right = |theirs: &[f64]| {
         let pairs = theirs.iter().zip(mine.neighbors());
@@ -103,7 +112,7 @@ fn compare<const D: usize>(set: &Set, rounds: usize) -> Result<(), Box<dyn Error
             })
             .count()
     };
-    let total = queries.len() * set.k;
+    let total = queries.len() * neighbors;
     let agreement = [right(&one) as f64 / total as f64, right(&many) as f64 / total as f64];
     let (mut over_single, mut over_batch, mut speeds) = (vec![], vec![], [vec![], vec![], vec![]]);
     for _ in 0..rounds {
@@ -131,7 +140,7 @@ fn compare<const D: usize>(set: &Set, rounds: usize) -> Result<(), Box<dyn Error
         set.name,
         base.len(),
         queries.len(),
-        set.k,
+        neighbors,
         agreement[0],
         agreement[1],
         median(&mut speeds[0]),
@@ -146,11 +155,14 @@ fn compare<const D: usize>(set: &Set, rounds: usize) -> Result<(), Box<dyn Error
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut sets, mut rounds) = (Vec::new(), 7);
+    let (mut sets, mut rounds, mut all_k) = (Vec::new(), 7, vec![1, 10, 30]);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--rounds" {
             rounds = arguments.next().ok_or("--rounds needs a number")?.parse()?;
+        } else if argument == "--k" {
+            let list = arguments.next().ok_or("--k needs numbers")?;
+            all_k = list.split(',').map(str::parse).collect::<Result<_, _>>()?;
         } else {
             sets.push(read(Path::new(&argument))?);
         }
@@ -160,11 +172,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // Both libraries run in this pool of one thread.
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
-    for set in &sets {
+    for (set, k) in sets.iter().flat_map(|set| all_k.iter().map(move |&k| (set, k))) {
         match set.dim {
-            2 => compare::<2>(set, rounds)?,
-            3 => compare::<3>(set, rounds)?,
-            dim => return Err(format!("{}: {dim} dimensions, expected 2 or 3", set.name).into()),
+            2 => compare::<2>(set, k, rounds)?,
+            3 => compare::<3>(set, k, rounds)?,
+            10 => compare::<10>(set, k, rounds)?,
+            dim => return Err(format!("{}: {dim} dimensions, expected 2, 3 or 10", set.name).into()),
         }
     }
     Ok(())

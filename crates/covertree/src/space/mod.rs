@@ -125,6 +125,22 @@ pub trait Space: Sealed + Sized + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn carry(&self, limit: Self::Distance, from: &Self::Prepared, to: &Self::Prepared) -> Self::Distance;
 
+    /// Whether bounding blocks of points at once, as the next two functions do, is worth it.
+    #[doc(hidden)]
+    fn bounds_blocks(&self) -> bool {
+        false
+    }
+
+    /// Makes of the points in `slots` what [`open`](Self::open) takes for a query: its bounds are then those of the
+    /// nearest of them.
+    #[doc(hidden)]
+    fn prepare_block(&self, _slots: Range<usize>, _prepared: &mut Self::Prepared) {}
+
+    /// Appends the bound of every point in `slots` (filled up to whole blocks) to what is below child `child` of node
+    /// `node`.
+    #[doc(hidden)]
+    fn bound_block(&self, _slots: Range<usize>, _node: u32, _child: usize, _out: &mut Vec<Self::Distance>) {}
+
     /// Bounds the children of a node, and measures the points that lie in the node itself: their slots are
     /// returned, their comparable distances lie at the start of `out`.
     #[doc(hidden)]

@@ -68,11 +68,24 @@ impl<D: Scalar> Neighbors<D> {
 }
 
 /// The results of some of the queries, in the order they were answered.
-struct Answers<D> {
+pub(super) struct Answers<D> {
     /// Each query and how many neighbours it has.
     queries: Vec<(u32, u32)>,
     neighbors: Vec<Neighbor<D>>,
     certificate: Certificate,
+}
+
+impl<D: Scalar> Answers<D> {
+    pub(super) fn new(queries: usize) -> Self {
+        Self { queries: Vec::with_capacity(queries), neighbors: Vec::new(), certificate: nothing_done() }
+    }
+
+    /// Takes the result of query `index`.
+    pub(super) fn push<S: Space<Distance = D>>(&mut self, index: u32, searcher: &Searcher<S>) {
+        self.queries.push((index, searcher.found().len() as u32));
+        self.neighbors.extend_from_slice(searcher.found());
+        join(&mut self.certificate, searcher.certificate());
+    }
 }
 
 impl<S: Space> CoverTree<S> {
@@ -139,6 +152,9 @@ impl<S: Space> CoverTree<S> {
 
     fn all(&self, search: &Search<'_>, predecessors: bool) -> Result<Neighbors<S::Distance>, Error> {
         let task = self.task(search)?;
+        if !predecessors && self.shares_walks(search) {
+            return self.all_by_leaves(task);
+        }
         let ids = &self.shape.ids;
         let order = (0..ids.len() as u32).filter(|&slot| ids[slot as usize] != Layout::HOLE).collect();
         self.answer(self.shape.next_id as usize, order, |searcher, slot| {
@@ -161,20 +177,21 @@ impl<S: Space> CoverTree<S> {
         let chunks: Vec<&[u32]> = order.chunks(CHUNK).collect();
         let answers = parallel::map(chunks, |chunk| {
             let mut searcher = Searcher::<S>::new();
-            let mut answers = Answers {
-                queries: Vec::with_capacity(chunk.len()),
-                neighbors: Vec::new(),
-                certificate: nothing_done(),
-            };
+            let mut answers = Answers::new(chunk.len());
             for &job in chunk {
                 let index = query(&mut searcher, job)?;
-                answers.queries.push((index, searcher.found().len() as u32));
-                answers.neighbors.extend_from_slice(searcher.found());
-                join(&mut answers.certificate, searcher.certificate());
+                answers.push(index, &searcher);
             }
             Ok(answers)
         });
-        let answers = answers.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        Self::in_order(count, answers.into_iter().collect::<Result<_, Error>>()?)
+    }
+
+    /// All answers, in the order of the queries' numbers, which are below `count`.
+    pub(super) fn in_order(
+        count: usize,
+        answers: Vec<Answers<S::Distance>>,
+    ) -> Result<Neighbors<S::Distance>, Error> {
         let mut starts = vec![0; count + 1];
         for &(index, found) in answers.iter().flat_map(|answers| &answers.queries) {
             starts[index as usize + 1] = found as usize;

@@ -55,9 +55,9 @@ pub struct Searcher<S: Space> {
     waiting: BinaryHeap<Reverse<Waiting<S::Distance>>>,
     level: Vec<Waiting<S::Distance>>,
     distances: Vec<S::Distance>,
-    pool: Pool<S::Distance>,
+    pub(super) pool: Pool<S::Distance>,
     found: Vec<Neighbor<S::Distance>>,
-    certificate: Certificate,
+    pub(super) certificate: Certificate,
 }
 
 impl<S: Space> Searcher<S> {
@@ -86,6 +86,22 @@ impl<S: Space> Searcher<S> {
     pub fn certificate(&self) -> Certificate {
         self.certificate
     }
+
+    /// Forgets the last search.
+    pub(super) fn start(
+        &mut self,
+        tree: &CoverTree<S>,
+        task: Task<'_, S::Distance>,
+    ) -> Result<(), layouts::Error> {
+        self.certificate = Certificate { exact: true, unexplored: f64::INFINITY, ..Certificate::default() };
+        self.pool.reset(task.search.k, task.limit, tree.len())
+    }
+
+    /// Keeps the search that is over for [`CoverTree::carried_limit`] of the next query.
+    pub(super) fn carry(&mut self, before: u32) {
+        self.carried = self.pool.farthest().map(|farthest| (farthest, before));
+        std::mem::swap(&mut self.previous, &mut self.prepared);
+    }
 }
 
 impl<S: Space> Default for Searcher<S> {
@@ -107,11 +123,11 @@ pub(crate) struct Task<'a, D> {
 }
 
 /// A search under way.
-struct Walk<'a, S: Space> {
-    tree: &'a CoverTree<S>,
-    query: &'a S::Point,
-    task: Task<'a, S::Distance>,
-    searcher: &'a mut Searcher<S>,
+pub(super) struct Walk<'a, S: Space> {
+    pub(super) tree: &'a CoverTree<S>,
+    pub(super) query: &'a S::Point,
+    pub(super) task: Task<'a, S::Distance>,
+    pub(super) searcher: &'a mut Searcher<S>,
 }
 
 impl<S: Space> CoverTree<S> {
@@ -123,7 +139,14 @@ impl<S: Space> CoverTree<S> {
         query: &S::Point,
         mut task: Task<'_, S::Distance>,
     ) -> Result<(), Error> {
-        let own = task.limit;
+        task.limit = self.carried_limit(searcher, task);
+        self.run(searcher, query, task)?;
+        searcher.carry(task.before);
+        Ok(())
+    }
+
+    /// The limit of `task` for the query that `searcher.prepared` was made of, after the query before it.
+    pub(super) fn carried_limit(&self, searcher: &Searcher<S>, task: Task<'_, S::Distance>) -> S::Distance {
         // Where a point is not its own neighbour, it takes the place of the query after it; so it must count itself.
         let counts = task.search.filter.is_none() && task.search.before.is_none();
         if let Some((limit, before)) = searcher.carried
@@ -131,12 +154,9 @@ impl<S: Space> CoverTree<S> {
             && (task.except == u32::MAX || counts)
         {
             let limit = self.space.carry(limit, &searcher.previous, &searcher.prepared);
-            task.limit = if limit < own { limit } else { own };
+            return if limit < task.limit { limit } else { task.limit };
         }
-        self.run(searcher, query, task)?;
-        searcher.carried = searcher.pool.farthest().map(|farthest| (farthest, task.before));
-        std::mem::swap(&mut searcher.previous, &mut searcher.prepared);
-        Ok(())
+        task.limit
     }
 
     /// Runs `task` for the query that `searcher.prepared` was made of.
@@ -146,15 +166,22 @@ impl<S: Space> CoverTree<S> {
         query: &S::Point,
         task: Task<'_, S::Distance>,
     ) -> Result<(), Error> {
-        searcher.certificate =
-            Certificate { exact: true, unexplored: f64::INFINITY, ..Certificate::default() };
-        searcher.pool.reset(task.search.k, task.limit, self.len())?;
+        searcher.start(self, task)?;
         let mut walk = Walk { tree: self, query, task, searcher };
         match task.search.traversal {
             Traversal::DepthFirst => walk.depth_first(),
             Traversal::BestFirst => walk.best_first(),
             Traversal::LevelSynchronous => walk.level_synchronous(),
         }
+        self.collect(searcher, task)
+    }
+
+    /// Makes the result of a search that is over.
+    pub(super) fn collect(
+        &self,
+        searcher: &mut Searcher<S>,
+        task: Task<'_, S::Distance>,
+    ) -> Result<(), Error> {
         S::fault(&searcher.prepared)?;
         let radius = task.search.radius.map_or(S::Distance::INFINITY.wide(), |radius| radius);
         searcher.found.clear();
@@ -230,7 +257,7 @@ impl<S: Space> Walk<'_, S> {
 
     /// Measures the points of `leaf`.
     #[inline]
-    fn scan(&mut self, leaf: u32, anchor: S::Distance) {
+    pub(super) fn scan(&mut self, leaf: u32, anchor: S::Distance) {
         let searcher = &mut *self.searcher;
         let measured = self.tree.space.scan(
             self.query,
@@ -253,11 +280,18 @@ impl<S: Space> Walk<'_, S> {
         let ids = &self.tree.shape.ids[slots.clone()];
         let filter = self.task.search.filter;
         let mut start = slots.start;
-        for (distances, ids) in distances.chunks(64).zip(ids.chunks(64)) {
-            // First a bit for each that is near enough, without a branch; then those few.
-            let mut near = 0u64;
+        for (distances, ids) in distances.chunks(FANOUT).zip(ids.chunks(FANOUT)) {
+            // Mostly none of a panel is near enough, and that takes few instructions to see. Then a bit for each that
+            // is, without a branch; then those few.
+            if let Ok(panel) = <&[S::Distance; FANOUT]>::try_from(distances)
+                && !panel.iter().fold(false, |any, distance| any | (*distance <= limit))
+            {
+                start += FANOUT;
+                continue;
+            }
+            let mut near = 0u32;
             for (at, &distance) in distances.iter().enumerate() {
-                near |= u64::from(distance <= limit) << at;
+                near |= u32::from(distance <= limit) << at;
             }
             while near != 0 {
                 let at = near.trailing_zeros() as usize;

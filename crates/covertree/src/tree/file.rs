@@ -10,7 +10,7 @@ use std::path::Path;
 
 use bytemuck::{Pod, Zeroable};
 use layouts::Storage;
-use layouts::container::{OpenOptions, Placement, Writer};
+use layouts::container::{Container, OpenOptions, Placement, Writer};
 
 use super::{BuildOptions, CoverTree, Shape, VectorTree};
 use crate::error::Error;
@@ -55,7 +55,7 @@ impl<T: Scalar> VectorTree<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let Shape { nodes, children, least, leaves, ids, root, len, next_id, .. } = &self.shape;
+        let Shape { root, len, next_id, .. } = &self.shape;
         let (metric, radius) = match self.space.embedding.metric {
             VectorMetric::L2 => (0, 0.0),
             VectorMetric::L1 => (1, 0.0),
@@ -73,13 +73,9 @@ impl<T: Scalar> VectorTree<T> {
             next_id: *next_id,
             reserved: 0,
         };
-        Writer::new(KIND, LAYOUT)
-            .section("parameters", Placement::Plain, &[parameters])
-            .section("nodes", Placement::Plain, nodes)
-            .section("children", Placement::Plain, children)
-            .section("least-ids", Placement::Plain, least)
-            .section("leaves", Placement::Plain, leaves)
-            .section("ids", Placement::Hot, ids)
+        let parameters = [parameters];
+        let writer = Writer::new(KIND, LAYOUT).section("parameters", Placement::Plain, &parameters);
+        add_shape(writer, &self.shape)
             .section("points", Placement::Hot, &self.space.panels)
             .section("boxes", Placement::Hot, &self.space.boxes)
             .save(path)?;
@@ -123,17 +119,8 @@ impl<T: Scalar> VectorTree<T> {
         if leaf == 0 || leaf > 1 << 16 {
             return Err(refuse("parameters", 0, "its leaf size is none"));
         }
-        let shape = Shape {
-            nodes: file.section("nodes")?.into(),
-            children: file.section("children")?.into(),
-            least: file.section("least-ids")?.into(),
-            leaves: file.section("leaves")?.into(),
-            ids: file.section("ids")?.into(),
-            root: parameters.root,
-            centred: false,
-            len: usize::try_from(parameters.points).unwrap_or(usize::MAX),
-            next_id: parameters.next_id,
-        };
+        let Parameters { points, root, next_id, .. } = parameters;
+        let shape = read_shape(&file, points, root, next_id, false)?;
         let lanes = Vectors::<T>::LANES;
         if !shape.ids.len().is_multiple_of(lanes) {
             return Err(refuse("ids", shape.ids.len(), "its last panel is not whole"));
@@ -154,4 +141,35 @@ impl<T: Scalar> VectorTree<T> {
         let options = BuildOptions::new().leaf(leaf);
         Ok(CoverTree { space, shape, state: next_state(), options })
     }
+}
+
+/// The arrays of a shape as sections.
+pub(super) fn add_shape<'a>(writer: Writer<'a>, shape: &'a Shape) -> Writer<'a> {
+    writer
+        .section("nodes", Placement::Plain, &shape.nodes)
+        .section("children", Placement::Plain, &shape.children)
+        .section("least-ids", Placement::Plain, &shape.least)
+        .section("leaves", Placement::Plain, &shape.leaves)
+        .section("ids", Placement::Hot, &shape.ids)
+}
+
+/// The shape that [`add_shape`] wrote, not yet validated.
+pub(super) fn read_shape(
+    file: &Container,
+    points: u64,
+    root: u32,
+    next_id: u32,
+    centred: bool,
+) -> Result<Shape, Error> {
+    Ok(Shape {
+        nodes: file.section("nodes")?.into(),
+        children: file.section("children")?.into(),
+        least: file.section("least-ids")?.into(),
+        leaves: file.section("leaves")?.into(),
+        ids: file.section("ids")?.into(),
+        root,
+        centred,
+        len: usize::try_from(points).unwrap_or(usize::MAX),
+        next_id,
+    })
 }

@@ -4,8 +4,10 @@ mod batch;
 mod build;
 mod engine;
 mod file;
+mod file_of_items;
 #[cfg(test)]
 mod invariants;
+mod leaves;
 mod pool;
 mod shape;
 mod update;

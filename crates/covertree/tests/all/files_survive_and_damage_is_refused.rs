@@ -63,8 +63,8 @@ fn every_damaged_byte_is_noticed() {
 }
 
 /// The file with one section changed and all checksums right: what only the contents give away.
-fn forge(from: &Path, to: &Path, section: &str, change: impl Fn(&mut Vec<u32>)) {
-    let file = Container::open(from, "covertree").unwrap();
+pub(crate) fn forge(kind: &str, from: &Path, to: &Path, section: &str, change: impl Fn(&mut Vec<u32>)) {
+    let file = Container::open(from, kind).unwrap();
     let mut sections = Vec::new();
     for info in file.sections() {
         // As words of 32 bits, whatever they are.
@@ -77,6 +77,7 @@ fn forge(from: &Path, to: &Path, section: &str, change: impl Fn(&mut Vec<u32>)) 
                 .flat_map(|span| [span.start, span.len])
                 .collect(),
             8 => bytemuck::cast_slice(&file.section::<f64>(info.name()).unwrap()).to_vec(),
+            24 => file.section::<[u32; 6]>(info.name()).unwrap().concat(),
             _ => file.section::<[u32; 12]>(info.name()).unwrap().concat(),
         };
         if info.name() == section {
@@ -84,11 +85,12 @@ fn forge(from: &Path, to: &Path, section: &str, change: impl Fn(&mut Vec<u32>)) 
         }
         sections.push((info.name().to_owned(), info.element(), words));
     }
-    let mut writer = Writer::new("covertree", 1);
+    let mut writer = Writer::new(kind, 1);
     for (name, element, words) in &sections {
         writer = match element {
             4 => writer.section(name, Placement::Plain, words),
             8 => writer.section(name, Placement::Plain, words.as_chunks::<2>().0),
+            24 => writer.section(name, Placement::Plain, words.as_chunks::<6>().0),
             _ => writer.section(name, Placement::Plain, words.as_chunks::<12>().0),
         };
     }
@@ -105,14 +107,14 @@ fn contents_that_make_no_tree_are_refused() {
     let tree = VectorTree::from_rows(&data, 2, VectorMetric::L2).unwrap();
     tree.save(&path).unwrap();
     let expected = answers(&tree, &queries);
-    forge(&path, &forged, "", |_| {});
+    forge("covertree", &path, &forged, "", |_| {});
     assert_eq!(answers(&VectorTree::open(&forged).unwrap(), &queries), expected);
     let mut refused = 0;
     for section in ["parameters", "nodes", "children", "least-ids", "leaves", "ids", "points", "boxes"] {
         for round in 0..40 {
             let place = random.next() as usize;
             let value = [0, 1, 16, 17, u32::MAX, 1 << 31, u32::MAX - 1, random.next() as u32][round % 8];
-            forge(&path, &forged, section, |words| {
+            forge("covertree", &path, &forged, section, |words| {
                 let at = place % words.len();
                 words[at] = value;
             });
@@ -123,7 +125,7 @@ fn contents_that_make_no_tree_are_refused() {
                 Ok(tree) => assert_eq!(answers(&tree, &queries).len(), expected.len(), "{section}"),
             }
         }
-        forge(&path, &forged, section, |words| words.truncate(words.len() / 48 * 24));
+        forge("covertree", &path, &forged, section, |words| words.truncate(words.len() / 48 * 24));
         assert!(VectorTree::<f64>::open(&forged).is_err(), "{section} cut");
     }
     assert!(refused > 200, "{refused}");

@@ -16,10 +16,32 @@ pub(super) fn distances<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &
 /// How far `query` lies outside of every lane's box: a bound of the distance to whatever is in it.
 #[inline]
 pub(super) fn excess<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut [T]) {
-    let above = |q: T, x: T| if x - q > T::ZERO { x - q } else { T::ZERO };
+    let above = |q: T, x: T| greater(x - q, T::ZERO);
     match norm {
-        Norm::L2 => each_panel(query, panels, out, |q, x| above(q, x) * above(q, x)),
+        Norm::L2 => each_panel(query, panels, out, |q, x| {
+            let above = above(q, x);
+            above * above
+        }),
         Norm::L1 => each_panel(query, panels, out, above),
+    }
+}
+
+/// How far every lane of `panels` lies outside of box `lane` of a panel of boxes: the numbers that [`excess`] gives.
+#[inline]
+pub(super) fn outside<T: Scalar>(norm: Norm, boxes: &[T], lane: usize, panels: &[T], out: &mut [T]) {
+    let squared = |x: T| if norm == Norm::L1 { x } else { x * x };
+    let width = boxes.len() / (2 * FANOUT);
+    let panels = panels.chunks_exact(FANOUT * width);
+    for (panel, out) in panels.zip(out.chunks_exact_mut(FANOUT)) {
+        let mut sums = [T::ZERO; FANOUT];
+        for (bounds, lanes) in boxes.chunks_exact(2 * FANOUT).zip(panel.chunks_exact(FANOUT)) {
+            // The higher bound is stored negated.
+            let (low, high) = (bounds[lane], bounds[FANOUT + lane]);
+            for (sum, &x) in sums.iter_mut().zip(lanes) {
+                *sum = *sum + squared(greater(greater(low - x, high + x), T::ZERO));
+            }
+        }
+        out.copy_from_slice(&sums);
     }
 }
 
@@ -45,4 +67,10 @@ fn each_panel<T: Scalar>(query: &[T], panels: &[T], out: &mut [T], term: impl Fn
         }
         out.copy_from_slice(&sums);
     }
+}
+
+/// One instruction, where a comparison used twice would be several.
+#[inline(always)]
+fn greater<T: Scalar>(a: T, b: T) -> T {
+    if a > b { a } else { b }
 }

@@ -29,6 +29,10 @@ pub(crate) use embed::Embedding;
 use embed::Norm;
 pub use embed::VectorMetric;
 
+/// Numbers in a stored row up to which the gap between two boxes tells nearly as much as that between a point and a
+/// box, so that a leaf's points share a walk of the tree. From four on it was slower for every k (`docs/`).
+const FLAT: usize = 3;
+
 /// Rows of `T` under a [`VectorMetric`]: the points of a [`VectorTree`](crate::VectorTree).
 #[derive(Debug)]
 pub struct Vectors<T> {
@@ -117,6 +121,36 @@ impl<T: Scalar> Space for Vectors<T> {
 
     fn stored(&self, _: usize) -> &[T] {
         &[]
+    }
+
+    fn bounds_blocks(&self) -> bool {
+        self.embedding.width() <= FLAT
+    }
+
+    fn prepare_block(&self, slots: Range<usize>, prepared: &mut PreparedRow<T>) {
+        let width = self.embedding.width();
+        prepared.signed.clear();
+        prepared.signed.resize(2 * width, -T::INFINITY);
+        for slot in slots {
+            let panel = slot / FANOUT * FANOUT * width + slot % FANOUT;
+            for (axis, signed) in prepared.signed.chunks_exact_mut(2).enumerate() {
+                // The highest against what lies above, the lowest against what lies below.
+                let x = self.panels[panel + axis * FANOUT];
+                signed[0] = if x > signed[0] { x } else { signed[0] };
+                signed[1] = if -x > signed[1] { -x } else { signed[1] };
+            }
+        }
+    }
+
+    #[inline]
+    fn bound_block(&self, slots: Range<usize>, node: u32, child: usize, out: &mut Vec<T>) {
+        let width = self.embedding.width();
+        let bounds = &self.boxes[node as usize * 2 * width * FANOUT..][..2 * width * FANOUT];
+        let end = slots.end.next_multiple_of(FANOUT);
+        let panels = &self.panels[slots.start * width..end * width];
+        let start = out.len();
+        out.resize(start + end - slots.start, T::ZERO);
+        measure::outside(self.embedding.norm(), bounds, child, panels, &mut out[start..]);
     }
 
     fn order(&self, queries: &[T], count: usize) -> Vec<u32> {
