@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     /// Offline on small generated sets, under a minute: several element types, fewer runs and kernels.
     #[arg(long)]
     quick: bool,
-    /// What to measure: kernels, exact, covertree, hnsw, zonal-pq, or all that exist.
-    #[arg(long, value_name = "SUITE", default_value = "all")]
-    suite: String,
+    /// What to measure, comma-separated: kernels, exact, covertree, hnsw, zonal-pq, or all that exist.
+    #[arg(long, value_name = "SUITES", value_delimiter = ',', default_value = "all")]
+    suite: Vec<String>,
     /// A name, folder, file, or generator such as `synth:clustered?n=100000&d=96`; repeatable.
     #[arg(long = "dataset", value_name = "NAME|DIR|FILE|synth:...")]
     datasets: Vec<String>,
@@ -181,8 +181,12 @@ impl Arguments {
             [all] if all == "all" => Dtype::ALL.to_vec(),
             names => names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
         };
+        let mut wanted = Vec::new();
+        for suite in &self.suite {
+            wanted.extend(suite.parse::<Suite>()?.resolve());
+        }
         Ok(Settings {
-            suites: self.suite.parse::<Suite>()?.resolve(),
+            suites: Suite::BUILT.into_iter().filter(|suite| wanted.contains(suite)).collect(),
             k: self.k,
             threads: self.threads,
             runs: self.runs.unwrap_or(if self.is_quick() { 3 } else { 5 }),
@@ -377,6 +381,8 @@ mod tests {
         let settings = several.settings().unwrap();
         assert_eq!(settings.dtypes, Some(vec![Dtype::F32, Dtype::U8]));
         assert_eq!((settings.runs, settings.suites), (2, vec![Suite::Exact]));
+        let engines = parse("--suite zonal-pq,hnsw").unwrap().settings().unwrap().suites;
+        assert_eq!(engines, [Suite::Hnsw, Suite::ZonalPq]);
     }
 
     #[test]
