@@ -246,15 +246,17 @@ impl ResidualIndex {
         let Some(inducing) = &self.inducing else { return Ok(()) };
         let n = self.len();
         let mut v = std::mem::take(&mut self.field.v);
-        v.resize_stale(n * inducing.rank)?;
+        let stride = field::stride_of(inducing.rank);
+        v.resize_stale(n * stride)?;
         let axes = &self.field.axes;
         let point = |place: usize, x: &mut [f64]| {
             for (t, x) in x.iter_mut().enumerate() {
                 *x = axes[t * n + place];
             }
         };
-        inducing.solve(self.field.kernels, &self.model, point, &mut v)?;
-        (self.field.v, self.field.rank) = (v, inducing.rank);
+        inducing.solve(self.field.kernels, &self.model, point, &mut v, stride)?;
+        self.field.v = v;
+        self.field.set_rank(inducing.rank);
         let model = &self.model;
         self.field.set_variances(&self.order, |squared, _| inducing::residual_variance(model, squared))
     }
@@ -291,7 +293,7 @@ impl ResidualIndex {
         expect_finite("coords", coords)?;
         let mut v = vec![0.0; coords.len() / dim * inducing.rank];
         let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
-        inducing.solve(self.field.kernels, &self.model, point, &mut v)?;
+        inducing.solve(self.field.kernels, &self.model, point, &mut v, inducing.rank)?;
         let p = inducing::residual_variances(self.field.kernels, &self.model, &v, inducing.rank)?;
         self.search_points(coords, Factor { v: &v, rank: inducing.rank, p: &p }, k, pruning, out)
     }

@@ -185,7 +185,7 @@ impl ResidualIndex {
     fn bound_blocks(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
         let count = scratch.queries.len();
         let rows = count.next_multiple_of(TILE);
-        scratch.queries.v.resize(rows * self.field.rank, 0.0)?;
+        scratch.queries.v.resize(rows * self.field.stride, 0.0)?;
         scratch.offsets.clear();
         let mut total = 0;
         for block in &self.blocks {
@@ -215,7 +215,7 @@ impl ResidualIndex {
                 x.copy_from_slice(coords);
                 queries.weights[i]
             };
-            let v = Rows::new(&queries.v, self.field.rank)?;
+            let v = Rows::with_stride(&queries.v, rows, self.field.rank, self.field.stride)?;
             scratch.common.resize(rows * size, 0.0);
             scratch.projected.resize(rows * size, 0.0);
             let (tile, common) = (&mut scratch.tile, &mut scratch.common);
@@ -468,11 +468,11 @@ impl ResidualIndex {
             return Ok(());
         }
         scratch.active_v.clear();
-        let rank = self.field.rank;
+        let (rank, stride) = (self.field.rank, self.field.stride);
         for &i in &scratch.active {
-            scratch.active_v.extend_from_slice(&scratch.queries.v[i * rank..(i + 1) * rank])?;
+            scratch.active_v.extend_from_slice(&scratch.queries.v[i * stride..(i + 1) * stride])?;
         }
-        let rows = Rows::new(&scratch.active_v, rank)?;
+        let rows = Rows::with_stride(&scratch.active_v, scratch.active.len(), rank, stride)?;
         let (queries, active) = (&scratch.queries, &scratch.active);
         let (dots, exact) = (&mut scratch.dots, &mut scratch.exact);
         self.field.correlations_tile(queries, rows, active, range, dots, exact)?;
