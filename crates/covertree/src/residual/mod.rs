@@ -94,6 +94,9 @@ pub struct SearchScratch {
     sorted: Vec<(u32, u32)>,
     /// Results in that order.
     found: Neighborhoods,
+    /// Queries that were put off, and their results.
+    again: Vec<(u32, u32)>,
+    found_again: Neighborhoods,
     /// One for each thread that has worked at a time.
     pool: Mutex<Vec<Scratch>>,
 }
@@ -101,7 +104,13 @@ pub struct SearchScratch {
 impl SearchScratch {
     /// Empty buffers.
     pub const fn new() -> Self {
-        Self { sorted: Vec::new(), found: Neighborhoods::new(), pool: Mutex::new(Vec::new()) }
+        Self {
+            sorted: Vec::new(),
+            found: Neighborhoods::new(),
+            again: Vec::new(),
+            found_again: Neighborhoods::new(),
+            pool: Mutex::new(Vec::new()),
+        }
     }
 }
 
@@ -504,34 +513,36 @@ impl ResidualIndex {
         }
         let k = k.min(self.len());
         out.reset(n, k)?;
-        let SearchScratch { sorted, found, pool } = scratch;
+        let SearchScratch { sorted, found, again, found_again, pool } = scratch;
         sorted.clear();
         sorted.extend((0..n as u32).map(|query| (key(query), query)));
         sorted.sort_unstable();
-        found.reset(n, k)?;
-        let group = group_of(n);
-        let answer = |scratch: &mut Scratch, queries: &[(u32, u32)], out: Out<'_>| {
-            scratch.queries.clear();
-            for &(_, query) in queries {
-                push(scratch, query)?;
-            }
-            self.search_group(scratch, k, pruning, out)
+        let answer = |queries: &[(u32, u32)], found: &mut Neighborhoods, pruning| {
+            found.reset(queries.len(), k)?;
+            let group = group_of(queries.len());
+            let places = queries
+                .chunks(group)
+                .zip(found.ids.chunks_mut(group * k))
+                .zip(found.distances.chunks_mut(group * k))
+                .zip(found.certificates.chunks_mut(group))
+                .map(|(((queries, ids), distances), certificates)| {
+                    (queries, Out { ids, distances, certificates })
+                });
+            parallel::try_each(places, pool, |scratch: &mut Scratch, (queries, out)| {
+                scratch.queries.clear();
+                for &(_, query) in queries {
+                    push(scratch, query)?;
+                }
+                self.search_group(scratch, k, pruning, out)
+            })
         };
-        let places = sorted
-            .chunks(group)
-            .zip(found.ids.chunks_mut(group * k))
-            .zip(found.distances.chunks_mut(group * k))
-            .zip(found.certificates.chunks_mut(group))
-            .map(|(((queries, ids), distances), certificates)| {
-                (queries, Out { ids, distances, certificates })
-            });
-        parallel::try_each(places, pool, |scratch, (queries, out)| answer(scratch, queries, out))?;
-        for (at, &(_, query)) in sorted.iter().enumerate() {
-            let query = query as usize;
-            out.ids[query * k..(query + 1) * k].copy_from_slice(&found.ids[at * k..(at + 1) * k]);
-            out.distances[query * k..(query + 1) * k].copy_from_slice(&found.distances[at * k..(at + 1) * k]);
-            out.certificates[query] = found.certificates[at];
-        }
+        answer(sorted, found, pruning)?;
+        again.clear();
+        let certificates = found.certificates.iter().zip(&*sorted);
+        again.extend(certificates.filter(|(certificate, _)| certificate.is_put_off()).map(|(_, at)| *at));
+        answer(again, found_again, Pruning::None)?;
+        found.hand_over(sorted, out, |certificate| !certificate.is_put_off());
+        found_again.hand_over(again, out, |_| true);
         Ok(())
     }
 }
