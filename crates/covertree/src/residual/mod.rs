@@ -541,8 +541,8 @@ impl ResidualIndex {
         let certificates = found.certificates.iter().zip(&*sorted);
         again.extend(certificates.filter(|(certificate, _)| certificate.is_put_off()).map(|(_, at)| *at));
         answer(again, found_again, Pruning::None)?;
-        found.hand_over(sorted, out, |certificate| !certificate.is_put_off());
-        found_again.hand_over(again, out, |_| true);
+        found.hand_over(sorted, out);
+        found_again.hand_over(again, out);
         Ok(())
     }
 }

@@ -98,21 +98,19 @@ impl Neighborhoods {
         pairs.map(|(&id, &distance)| Neighbor::new(id, distance))
     }
 
-    /// Puts results of `(_, query)` into the places of the queries, if their certificates are to be.
-    pub(super) fn hand_over(
-        &self,
-        queries: &[(u32, u32)],
-        to: &mut Self,
-        which: impl Fn(&Certificate) -> bool,
-    ) {
+    /// Puts results of `(_, query)` into the places of the queries. What was computed for a query before it was put
+    /// off stays counted.
+    pub(super) fn hand_over(&self, queries: &[(u32, u32)], to: &mut Self) {
         let k = self.k;
         for (at, &(_, query)) in queries.iter().enumerate() {
             let query = query as usize;
-            if which(&self.certificates[at]) {
-                to.ids[query * k..(query + 1) * k].copy_from_slice(&self.ids[at * k..(at + 1) * k]);
-                let distances = &self.distances[at * k..(at + 1) * k];
-                to.distances[query * k..(query + 1) * k].copy_from_slice(distances);
-                to.certificates[query] = self.certificates[at];
+            to.ids[query * k..(query + 1) * k].copy_from_slice(&self.ids[at * k..(at + 1) * k]);
+            to.distances[query * k..(query + 1) * k].copy_from_slice(&self.distances[at * k..(at + 1) * k]);
+            let before = to.certificates[query];
+            to.certificates[query] = self.certificates[at];
+            if before.is_put_off() {
+                to.certificates[query].pair_evaluations += before.pair_evaluations;
+                to.certificates[query].pivot_evaluations += before.pivot_evaluations;
             }
         }
     }
