@@ -35,6 +35,11 @@ impl Factor<'_> {
     }
 }
 
+/// How far rows of so many numbers are put apart.
+pub(super) fn stride_of(rank: usize) -> usize {
+    if rank.is_multiple_of(128) { rank + 8 } else { rank }
+}
+
 /// Places cut into pieces that go to threads.
 const PIECE: usize = 256;
 
@@ -50,6 +55,8 @@ pub(super) struct Field {
     /// V in spatial order, with a column of zeros if it has none.
     pub(super) v: AlignedVec<f64>,
     pub(super) rank: usize,
+    /// From one row of V to the next, here and in [`Queries`].
+    pub(super) stride: usize,
     /// Weight wᵢ = pᵢ^(−1/2).
     pub(super) weights: Vec<f64>,
     /// Squared norm of the residual feature: (σ² − |vᵢ|²) wᵢ², 1 where p is exactly that.
@@ -124,6 +131,7 @@ impl Field {
             axes,
             v: AlignedVec::new(),
             rank: 1,
+            stride: 1,
             weights: Vec::new(),
             norms: Vec::new(),
             errors: Vec::new(),
@@ -146,8 +154,8 @@ impl Field {
 
     /// Takes over a checked factor whose rows are in the order of ids.
     pub(super) fn set_factor(&mut self, order: &Order, factor: Factor<'_>) -> Result<(), ResidualError> {
-        self.rank = factor.rank.max(1);
-        self.v.resize_stale(order.ids.len() * self.rank)?;
+        self.set_rank(factor.rank.max(1));
+        self.v.resize_stale(order.ids.len() * self.stride)?;
         let fill = |row: &mut [f64], id: usize| match factor.rank {
             0 => row.fill(0.0),
             rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
@@ -177,11 +185,11 @@ impl Field {
             values.clear();
             values.resize(n, 0.0);
         }
-        let (rank, variance) = (self.rank, self.variance);
+        let (rank, stride, variance) = (self.rank, self.stride, self.variance);
         let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
         let pieces: Vec<_> = self
             .v
-            .chunks_mut(PIECE * rank)
+            .chunks_mut(PIECE * stride)
             .zip(order.ids.chunks(PIECE))
             .zip(self.weights.chunks_mut(PIECE))
             .zip(self.norms.chunks_mut(PIECE).zip(self.errors.chunks_mut(PIECE)))
@@ -190,7 +198,8 @@ impl Field {
             pieces,
             || (),
             |(), (((v, ids), weights), (norms, errors))| {
-                for (i, row) in v.chunks_exact_mut(rank).enumerate() {
+                for (i, row) in v.chunks_exact_mut(stride).enumerate() {
+                    let row = &mut row[..rank];
                     let id = ids[i] as usize;
                     fill(row, id);
                     let squared = inner.pair(row, row)?;
@@ -203,15 +212,28 @@ impl Field {
         done.map(drop)
     }
 
+    /// Takes over a rank, and how far rows of V are apart. Rows that are a power of two apart would share few sets of
+    /// the first-level cache, which has not enough ways for the rows that a panel kernel takes together.
+    pub(super) fn set_rank(&mut self, rank: usize) {
+        self.rank = rank;
+        self.stride = stride_of(rank);
+    }
+
+    /// Completes the row of V that was added to the queries.
+    fn pad(&self, queries: &mut Queries) -> Result<(), ResidualError> {
+        let rows = queries.weights.len() + 1;
+        Ok(queries.v.resize(rows * self.stride, 0.0)?)
+    }
+
     /// Row of V at a place.
     pub(super) fn row(&self, place: usize) -> &[f64] {
-        self.v.get(place * self.rank..(place + 1) * self.rank).unwrap_or_default()
+        self.v.get(place * self.stride..place * self.stride + self.rank).unwrap_or_default()
     }
 
     /// Rows of V of a range of places.
     pub(super) fn rows(&self, range: Range) -> Result<Rows<'_, f64>, ResidualError> {
-        let data = self.v.get(range.start * self.rank..range.end() * self.rank).unwrap_or_default();
-        Ok(Rows::new(data, self.rank)?)
+        let data = self.v.get(range.start * self.stride..range.end() * self.stride).unwrap_or_default();
+        Ok(Rows::with_stride(data, range.len, self.rank, self.stride)?)
     }
 
     /// Writes the coordinates of a place and returns its weight.
@@ -237,6 +259,7 @@ impl Field {
     ) -> Result<(), ResidualError> {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
+        self.pad(queries)?;
         queries.weights.push(self.weights[place]);
         queries.norms.push(self.norms[place]);
         queries.errors.push(self.errors[place]);
@@ -259,6 +282,7 @@ impl Field {
         } else {
             queries.v.extend_from_slice(v)?;
         }
+        self.pad(queries)?;
         let squared: f64 = v.iter().map(|v| v * v).sum();
         let weight = 1.0 / p.sqrt();
         let (norm, error) = norm_and_error(self.variance, squared, weight, self.rank);
@@ -303,8 +327,8 @@ impl Field {
             squared
         }));
         self.covariances(out)?;
-        let rows = Rows::new(&self.v, self.rank)?;
-        let v = &queries.v[i * self.rank..(i + 1) * self.rank];
+        let rows = Rows::with_stride(&self.v, n, self.rank, self.stride)?;
+        let v = &queries.v[i * self.stride..i * self.stride + self.rank];
         self.kernels.forms::<f64>(Measure::InnerProduct).ids(v, rows, places, dots)?;
         let weight = queries.weights[i];
         for ((out, dot), &place) in out.iter_mut().zip(&*dots).zip(places) {

@@ -114,18 +114,19 @@ impl Inducing {
         Self::new(kernels, &self.coords, self.scale.len(), self.jitter, model)
     }
 
-    /// Rows of V for points, whose coordinates `point(i, x)` writes, into `v`. O(points · rank²).
+    /// Rows of V for points, whose coordinates `point(i, x)` writes, into `v`, `stride` apart. O(points · rank²).
     pub(super) fn solve(
         &self,
         kernels: &'static Kernels,
         model: &CovarianceModel,
         point: impl Fn(usize, &mut [f64]) + Sync,
         v: &mut [f64],
+        stride: usize,
     ) -> Result<(), ResidualError> {
         let (rank, dim) = (self.rank, self.scale.len());
-        let chunks = v.chunks_mut(CHUNK * rank).enumerate().collect();
+        let chunks = v.chunks_mut(CHUNK * stride).enumerate().collect();
         let done = parallel::try_map(chunks, Scratch::default, |scratch, (chunk, v): (usize, &mut [f64])| {
-            let n = v.len() / rank;
+            let n = v.len() / stride;
             scratch.covariances.resize(n * rank, 0.0);
             let mut x = vec![0.0; dim];
             for (i, row) in scratch.covariances.chunks_exact_mut(rank).enumerate() {
@@ -138,7 +139,7 @@ impl Inducing {
                 let padded = strip.width.next_multiple_of(PANEL_ROWS);
                 scratch.products.resize(n * padded, 0.0);
                 if strip.start > 0 {
-                    let solved = Rows::with_stride(v, n, strip.start, rank)?;
+                    let solved = Rows::with_stride(v, n, strip.start, stride)?;
                     panels.inner_product(
                         solved,
                         Panels::new(&strip.before, strip.start)?,
@@ -160,7 +161,7 @@ impl Inducing {
                     Panels::new(&strip.inverse, strip.width)?,
                     &mut scratch.products,
                 )?;
-                for (row, products) in v.chunks_exact_mut(rank).zip(scratch.products.chunks_exact(padded)) {
+                for (row, products) in v.chunks_exact_mut(stride).zip(scratch.products.chunks_exact(padded)) {
                     row[strip.start..strip.start + strip.width].copy_from_slice(&products[..strip.width]);
                 }
             }

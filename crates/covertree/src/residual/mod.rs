@@ -94,6 +94,9 @@ pub struct SearchScratch {
     sorted: Vec<(u32, u32)>,
     /// Results in that order.
     found: Neighborhoods,
+    /// Queries that were put off, and their results.
+    again: Vec<(u32, u32)>,
+    found_again: Neighborhoods,
     /// One for each thread that has worked at a time.
     pool: Mutex<Vec<Scratch>>,
 }
@@ -101,7 +104,13 @@ pub struct SearchScratch {
 impl SearchScratch {
     /// Empty buffers.
     pub const fn new() -> Self {
-        Self { sorted: Vec::new(), found: Neighborhoods::new(), pool: Mutex::new(Vec::new()) }
+        Self {
+            sorted: Vec::new(),
+            found: Neighborhoods::new(),
+            again: Vec::new(),
+            found_again: Neighborhoods::new(),
+            pool: Mutex::new(Vec::new()),
+        }
     }
 }
 
@@ -246,15 +255,17 @@ impl ResidualIndex {
         let Some(inducing) = &self.inducing else { return Ok(()) };
         let n = self.len();
         let mut v = std::mem::take(&mut self.field.v);
-        v.resize_stale(n * inducing.rank)?;
+        let stride = field::stride_of(inducing.rank);
+        v.resize_stale(n * stride)?;
         let axes = &self.field.axes;
         let point = |place: usize, x: &mut [f64]| {
             for (t, x) in x.iter_mut().enumerate() {
                 *x = axes[t * n + place];
             }
         };
-        inducing.solve(self.field.kernels, &self.model, point, &mut v)?;
-        (self.field.v, self.field.rank) = (v, inducing.rank);
+        inducing.solve(self.field.kernels, &self.model, point, &mut v, stride)?;
+        self.field.v = v;
+        self.field.set_rank(inducing.rank);
         let model = &self.model;
         self.field.set_variances(&self.order, |squared, _| inducing::residual_variance(model, squared))
     }
@@ -291,7 +302,7 @@ impl ResidualIndex {
         expect_finite("coords", coords)?;
         let mut v = vec![0.0; coords.len() / dim * inducing.rank];
         let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
-        inducing.solve(self.field.kernels, &self.model, point, &mut v)?;
+        inducing.solve(self.field.kernels, &self.model, point, &mut v, inducing.rank)?;
         let p = inducing::residual_variances(self.field.kernels, &self.model, &v, inducing.rank)?;
         self.search_points(coords, Factor { v: &v, rank: inducing.rank, p: &p }, k, pruning, out)
     }
@@ -502,34 +513,36 @@ impl ResidualIndex {
         }
         let k = k.min(self.len());
         out.reset(n, k)?;
-        let SearchScratch { sorted, found, pool } = scratch;
+        let SearchScratch { sorted, found, again, found_again, pool } = scratch;
         sorted.clear();
         sorted.extend((0..n as u32).map(|query| (key(query), query)));
         sorted.sort_unstable();
-        found.reset(n, k)?;
-        let group = group_of(n);
-        let answer = |scratch: &mut Scratch, queries: &[(u32, u32)], out: Out<'_>| {
-            scratch.queries.clear();
-            for &(_, query) in queries {
-                push(scratch, query)?;
-            }
-            self.search_group(scratch, k, pruning, out)
+        let answer = |queries: &[(u32, u32)], found: &mut Neighborhoods, pruning| {
+            found.reset(queries.len(), k)?;
+            let group = group_of(queries.len());
+            let places = queries
+                .chunks(group)
+                .zip(found.ids.chunks_mut(group * k))
+                .zip(found.distances.chunks_mut(group * k))
+                .zip(found.certificates.chunks_mut(group))
+                .map(|(((queries, ids), distances), certificates)| {
+                    (queries, Out { ids, distances, certificates })
+                });
+            parallel::try_each(places, pool, |scratch: &mut Scratch, (queries, out)| {
+                scratch.queries.clear();
+                for &(_, query) in queries {
+                    push(scratch, query)?;
+                }
+                self.search_group(scratch, k, pruning, out)
+            })
         };
-        let places = sorted
-            .chunks(group)
-            .zip(found.ids.chunks_mut(group * k))
-            .zip(found.distances.chunks_mut(group * k))
-            .zip(found.certificates.chunks_mut(group))
-            .map(|(((queries, ids), distances), certificates)| {
-                (queries, Out { ids, distances, certificates })
-            });
-        parallel::try_each(places, pool, |scratch, (queries, out)| answer(scratch, queries, out))?;
-        for (at, &(_, query)) in sorted.iter().enumerate() {
-            let query = query as usize;
-            out.ids[query * k..(query + 1) * k].copy_from_slice(&found.ids[at * k..(at + 1) * k]);
-            out.distances[query * k..(query + 1) * k].copy_from_slice(&found.distances[at * k..(at + 1) * k]);
-            out.certificates[query] = found.certificates[at];
-        }
+        answer(sorted, found, pruning)?;
+        again.clear();
+        let certificates = found.certificates.iter().zip(&*sorted);
+        again.extend(certificates.filter(|(certificate, _)| certificate.is_put_off()).map(|(_, at)| *at));
+        answer(again, found_again, Pruning::None)?;
+        found.hand_over(sorted, out);
+        found_again.hand_over(again, out);
         Ok(())
     }
 }

@@ -30,6 +30,9 @@ pub(super) fn group_of(queries: usize) -> usize {
 /// rows are padded to whole tiles. A multiple of what other tiers take.
 const TILE: usize = 12;
 
+/// Active queries whose bounds are computed together: their products with a block stay in the second-level cache.
+const CHUNK: usize = 48;
+
 /// How members are kept from being measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -51,6 +54,10 @@ const SEEDS: usize = 256;
 const PICKED_COST: usize = 6;
 /// The same, in members of a tile that few queries share.
 const PICKED_COST_ALONE: usize = 2;
+
+/// A query is put off where bounds leave this much of blocks, in tenths, that have so many members together.
+const LOOSE: usize = 9;
+const LOOSE_MEMBERS: usize = 1536;
 
 /// Buffers of a search, reused from group to group. Grow to what the largest group needed.
 #[derive(Debug, Default)]
@@ -95,12 +102,19 @@ struct State {
     /// Members whose upper bound reached the threshold when it was computed.
     candidates: Vec<u32>,
     uppers: Vec<f32>,
+    /// Members of blocks of which bounds left nearly all.
+    loose: usize,
     /// Everything that was skipped lies below.
     skipped: f32,
     certificate: Certificate,
 }
 
 impl State {
+    /// Whether all members are to be measured for this query, later.
+    fn is_put_off(&self) -> bool {
+        self.loose >= LOOSE_MEMBERS
+    }
+
     /// Lower bound of the k-th largest |ρ|; −∞ while fewer than k members are bounded.
     fn threshold(&self) -> f32 {
         -self.lower.threshold()
@@ -134,6 +148,10 @@ fn below(x: f64) -> f32 {
 
 impl ResidualIndex {
     /// Answers the group of queries in `scratch.queries`, `k` at most the number of members.
+    ///
+    /// Queries that bounds say nothing about, which takes a few blocks to notice, are put off: measuring all members for the
+    /// few of a group waits for memory, so those of all groups are answered together afterwards. Returns through
+    /// [`Certificate::is_put_off`] which they are.
     pub(super) fn search_group(
         &self,
         scratch: &mut Scratch,
@@ -148,6 +166,7 @@ impl ResidualIndex {
                 best: TopK::new(k)?,
                 candidates: Vec::new(),
                 uppers: Vec::new(),
+                loose: 0,
                 skipped: 0.0,
                 certificate: Certificate::default(),
             });
@@ -157,6 +176,7 @@ impl ResidualIndex {
             state.best.reset(k)?;
             state.candidates.clear();
             state.uppers.clear();
+            state.loose = 0;
             state.skipped = 0.0;
             state.certificate = Certificate::default();
         }
@@ -185,7 +205,7 @@ impl ResidualIndex {
     fn bound_blocks(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
         let count = scratch.queries.len();
         let rows = count.next_multiple_of(TILE);
-        scratch.queries.v.resize(rows * self.field.rank, 0.0)?;
+        scratch.queries.v.resize(rows * self.field.stride, 0.0)?;
         scratch.offsets.clear();
         let mut total = 0;
         for block in &self.blocks {
@@ -215,7 +235,7 @@ impl ResidualIndex {
                 x.copy_from_slice(coords);
                 queries.weights[i]
             };
-            let v = Rows::new(&queries.v, self.field.rank)?;
+            let v = Rows::with_stride(&queries.v, rows, self.field.rank, self.field.stride)?;
             scratch.common.resize(rows * size, 0.0);
             scratch.projected.resize(rows * size, 0.0);
             let (tile, common) = (&mut scratch.tile, &mut scratch.common);
@@ -275,6 +295,9 @@ impl ResidualIndex {
                     continue;
                 }
                 let state = &mut scratch.states[i];
+                if state.is_put_off() {
+                    continue;
+                }
                 if upper >= state.threshold() - ROUNDING {
                     scratch.active.push(i);
                 } else {
@@ -289,36 +312,51 @@ impl ResidualIndex {
     /// Bounds the members of a block for the active queries.
     fn bound_members(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
         let block = &self.blocks[index];
-        let (count, size) = (scratch.queries.len(), block.size());
+        let size = block.size();
         if scratch.active.is_empty() {
             return Ok(());
         }
         if size == 0 {
             return self.measure_block(scratch, index);
         }
-        let range = self.blocks[index].range;
+        scratch.before.clear();
+        scratch.before.extend(scratch.active.iter().map(|&i| scratch.states[i].candidates.len()));
+        for start in (0..scratch.active.len()).step_by(CHUNK) {
+            self.bound_chunk(scratch, index, start..scratch.active.len().min(start + CHUNK))?;
+        }
+        self.measure_heavy(scratch, index)
+    }
+
+    /// Bounds the members of a block for some of the active queries, and adds those that may be neighbours to their
+    /// candidates.
+    fn bound_chunk(
+        &self,
+        scratch: &mut Scratch,
+        index: usize,
+        chunk: std::ops::Range<usize>,
+    ) -> Result<(), ResidualError> {
+        let block = &self.blocks[index];
+        let (count, size, range) = (scratch.queries.len(), block.size(), block.range);
         let coordinates = &scratch.coordinates[scratch.offsets[index]..][..count * size];
         scratch.active_rows.clear();
-        for &i in &scratch.active {
+        for &i in &scratch.active[chunk.clone()] {
             scratch.active_rows.extend_from_slice(&coordinates[i * size..(i + 1) * size]);
         }
         let padded = block.remainders.len();
-        let rows = scratch.active.len().next_multiple_of(TILE);
+        let rows = chunk.len().next_multiple_of(TILE);
         scratch.active_rows.resize(rows * size, 0.0);
         scratch.products.resize(rows * padded, 0.0);
         block.products(&self.field, &scratch.active_rows, &mut scratch.products)?;
         if block.feature == Feature::LowRank {
-            self.covariances_of_active(scratch, index, rows)?;
+            self.covariances_of_active(scratch, index, chunk.clone(), rows)?;
         }
         scratch.uppers.resize(range.len, 0.0);
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
-        scratch.before.clear();
-        scratch.before.extend(scratch.active.iter().map(|&i| scratch.states[i].candidates.len()));
         let remainders = &block.remainders[..range.len];
         let ids = &self.order.ids[range.start..range.end()];
         for (row, (&i, products)) in
-            scratch.active.iter().zip(scratch.products.chunks_exact(padded)).enumerate()
+            scratch.active[chunk].iter().zip(scratch.products.chunks_exact(padded)).enumerate()
         {
             let at = index * count + i;
             let QueryBounds { remainder, slack, .. } = scratch.bounds[at];
@@ -414,10 +452,37 @@ impl ResidualIndex {
                 state.skipped = state.skipped.max(threshold);
             }
         }
+        Ok(())
+    }
+
+    /// Measures the block for active queries to whom bounds left so much of it that picking would take longer.
+    fn measure_heavy(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
+        let range = self.blocks[index].range;
         // Where bounds say little, a tile measures all members in less time than it takes to pick them.
         let picked = |scratch: &Scratch, at: usize| {
             scratch.states[scratch.active[at]].candidates.len() - scratch.before[at]
         };
+        for at in 0..scratch.active.len() {
+            let (i, count) = (scratch.active[at], picked(scratch, at));
+            let state = &mut scratch.states[i];
+            if count * 10 > range.len * LOOSE && count > 4 * state.best.k() {
+                state.loose += range.len;
+            }
+            if state.is_put_off() {
+                state.candidates.clear();
+                state.uppers.clear();
+            }
+        }
+        let (active, states) = (&mut scratch.active, &scratch.states);
+        let before = &mut scratch.before;
+        let mut at = 0;
+        let mut kept = 0;
+        active.retain(|&i| {
+            before[kept] = before[at];
+            at += 1;
+            kept += usize::from(!states[i].is_put_off());
+            !states[i].is_put_off()
+        });
         let many =
             (0..scratch.active.len()).filter(|&at| picked(scratch, at) * PICKED_COST > range.len).count();
         let cost = if many >= TILE { PICKED_COST } else { PICKED_COST_ALONE };
@@ -438,11 +503,12 @@ impl ResidualIndex {
         Ok(())
     }
 
-    /// Covariances of the active queries with the members of a block, in `f32`.
+    /// Covariances of some of the active queries with the members of a block, in `f32`.
     fn covariances_of_active(
         &self,
         scratch: &mut Scratch,
         index: usize,
+        chunk: std::ops::Range<usize>,
         rows: usize,
     ) -> Result<(), ResidualError> {
         let block = &self.blocks[index];
@@ -453,7 +519,7 @@ impl ResidualIndex {
         scratch.active_norms.resize(rows, 0.0);
         let queries = &scratch.queries;
         let places = scratch.active_offsets.chunks_exact_mut(dim).zip(&mut scratch.active_norms);
-        for (&i, (offset, norm)) in scratch.active.iter().zip(places) {
+        for (&i, (offset, norm)) in scratch.active[chunk].iter().zip(places) {
             *norm = block.offset(&self.field, &queries.coords[i * dim..(i + 1) * dim], offset);
         }
         scratch.covariances.resize(rows * padded, 0.0);
@@ -468,11 +534,11 @@ impl ResidualIndex {
             return Ok(());
         }
         scratch.active_v.clear();
-        let rank = self.field.rank;
+        let (rank, stride) = (self.field.rank, self.field.stride);
         for &i in &scratch.active {
-            scratch.active_v.extend_from_slice(&scratch.queries.v[i * rank..(i + 1) * rank])?;
+            scratch.active_v.extend_from_slice(&scratch.queries.v[i * stride..(i + 1) * stride])?;
         }
-        let rows = Rows::new(&scratch.active_v, rank)?;
+        let rows = Rows::with_stride(&scratch.active_v, scratch.active.len(), rank, stride)?;
         let (queries, active) = (&scratch.queries, &scratch.active);
         let (dots, exact) = (&mut scratch.dots, &mut scratch.exact);
         self.field.correlations_tile(queries, rows, active, range, dots, exact)?;
@@ -555,6 +621,9 @@ impl ResidualIndex {
                 error_f32: error * f64::from(f32::EPSILON) / f64::EPSILON,
                 ..state.certificate
             };
+            if state.is_put_off() {
+                certificate.put_off();
+            }
         }
     }
 }

@@ -30,6 +30,20 @@ pub struct Certificate {
     pub error_f32: f64,
 }
 
+impl Certificate {
+    /// No query escalates so many pairs, for there are fewer.
+    const PUT_OFF: u32 = u32::MAX;
+
+    /// Marks a query that is still to be answered.
+    pub(super) fn put_off(&mut self) {
+        self.escalations = Self::PUT_OFF;
+    }
+
+    pub(super) fn is_put_off(&self) -> bool {
+        self.escalations == Self::PUT_OFF
+    }
+}
+
 /// Neighbours of a batch of queries: `k` places for each, in the order of the queries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighborhoods {
@@ -82,6 +96,23 @@ impl Neighborhoods {
         let distances = self.distances.get(range).unwrap_or_default();
         let pairs = ids.iter().zip(distances).take_while(|(id, _)| **id != NO_NEIGHBOR);
         pairs.map(|(&id, &distance)| Neighbor::new(id, distance))
+    }
+
+    /// Puts results of `(_, query)` into the places of the queries. What was computed for a query before it was put
+    /// off stays counted.
+    pub(super) fn hand_over(&self, queries: &[(u32, u32)], to: &mut Self) {
+        let k = self.k;
+        for (at, &(_, query)) in queries.iter().enumerate() {
+            let query = query as usize;
+            to.ids[query * k..(query + 1) * k].copy_from_slice(&self.ids[at * k..(at + 1) * k]);
+            to.distances[query * k..(query + 1) * k].copy_from_slice(&self.distances[at * k..(at + 1) * k]);
+            let before = to.certificates[query];
+            to.certificates[query] = self.certificates[at];
+            if before.is_put_off() {
+                to.certificates[query].pair_evaluations += before.pair_evaluations;
+                to.certificates[query].pivot_evaluations += before.pivot_evaluations;
+            }
+        }
     }
 
     /// Makes `queries` empty places of `k`. Allocates only if they take more room than any before.

@@ -208,6 +208,25 @@ fn a_local_covariance_is_pruned_by_its_low_rank_part() {
 }
 
 #[test]
+fn inducing_points_are_measured_together_and_nobody_else() {
+    // Rank 128 is also one whose rows are put apart.
+    let model = CovarianceModel::new(Covariance::Matern12, &[0.3], 1.0);
+    let case = Case::new(Random(5).points(4096, 2), 2, 128, model);
+    let index = case.index();
+    let ids: Vec<u32> = (0..256).collect();
+    let (mut found, mut all) = (Neighborhoods::new(), Neighborhoods::new());
+    index.search_members(&ids, 10, Eligible::All, Pruning::Bounds, &mut found).unwrap();
+    index.search_members(&ids, 10, Eligible::All, Pruning::None, &mut all).unwrap();
+    assert!(found.ids() == all.ids() && found.distances() == all.distances());
+    // All members, and those that it took to notice.
+    let put_off = |certificate: &&Certificate| certificate.pair_evaluations as usize > case.len();
+    let (inducing, others) = found.certificates().split_at(128);
+    assert!(inducing.iter().all(|certificate| put_off(&certificate) && certificate.pivot_evaluations > 0));
+    assert_eq!(others.iter().filter(put_off).count(), 0);
+    assert!(found.certificates().iter().all(|certificate| certificate.escalations == 0));
+}
+
+#[test]
 fn a_grid_with_many_ties_and_duplicates() {
     let mut coords: Vec<f64> =
         (0..1600u32).flat_map(|i| [f64::from(i % 40) / 40.0, f64::from(i / 40) / 40.0]).collect();
