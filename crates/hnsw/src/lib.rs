@@ -55,6 +55,7 @@
 //! | only some ids | [`Hnsw::search_filtered`] with an [`IdSet`] or a closure; never fewer than there are |
 //! | everything within a radius, or the nearest within one | [`Hnsw::search_range`], [`Hnsw::search_within`] |
 //! | one more, and one more | [`Hnsw::iter`] |
+//! | a distance of one's own | [`Hnsw::search_by`] |
 //! | a recall instead of `ef_search` | [`Hnsw::calibrate`], then [`SearchParams::recall`] |
 //! | files, searched where they lie | [`Hnsw::save`], [`Hnsw::open`], [`describe`] |
 //! | vectors that come and go while others search | [`LiveHnsw`], whose [`Reader`] and [`Snapshot`] have all these searches, by key |
@@ -98,6 +99,7 @@ mod range;
 mod rotation;
 mod scan;
 mod search;
+mod search_by;
 mod seeds;
 mod signs;
 mod view;

@@ -7,7 +7,8 @@ use simd_kernels::{Element, Rows};
 
 use crate::error::Error;
 use crate::live::search::{
-    Found, LiveBatchSearcher, LiveNeighbors, LiveSearcher, batch, filtered, iter, range, search, within,
+    Found, LiveBatchSearcher, LiveNeighbors, LiveSearcher, batch, filtered, iter, range, search, search_by,
+    within,
 };
 use crate::live::state::{State, for_keys, unreachable};
 use crate::params::SearchParams;
@@ -119,6 +120,21 @@ impl<T: Element> Reader<T> {
         within(&self.reader.pin(), searcher, query, radius, params)
     }
 
+    /// The `params.k` keys that are nearest by `distance`, a function of the caller's own: as
+    /// [`Hnsw::search_by`](crate::Hnsw::search_by), exact until the index has learned and a walk begins to pay.
+    /// Where removed rows leave too few, the walk begins again, and keys are asked about again.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the function gives NaN; [`Error::NotCalibrated`] where a recall is asked for.
+    pub fn search_by<'s>(
+        &mut self,
+        searcher: &'s mut LiveSearcher<T>,
+        params: &SearchParams,
+        distance: impl FnMut(u64) -> f32,
+    ) -> Result<&'s [Found], Error> {
+        search_by(&self.reader.pin(), searcher, params, distance)
+    }
+
     /// The `params.k` nearest of every query: those of query `i` in `out[i * k..(i + 1) * k]`, each exactly as
     /// [`search`](Self::search) gives them, all of one version, for any number of threads. With fewer keys than `k` the places left
     /// hold [`NO_KEY`](crate::NO_KEY).
@@ -218,6 +234,21 @@ impl<T: Element> Snapshot<T> {
         params: &SearchParams,
     ) -> Result<&'s [Found], Error> {
         within(&self.state, searcher, query, radius, params)
+    }
+
+    /// The `params.k` keys that are nearest by `distance`, a function of the caller's own: as
+    /// [`Hnsw::search_by`](crate::Hnsw::search_by), exact until the index has learned and a walk begins to pay.
+    /// Where removed rows leave too few, the walk begins again, and keys are asked about again.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if the function gives NaN; [`Error::NotCalibrated`] where a recall is asked for.
+    pub fn search_by<'s>(
+        &self,
+        searcher: &'s mut LiveSearcher<T>,
+        params: &SearchParams,
+        distance: impl FnMut(u64) -> f32,
+    ) -> Result<&'s [Found], Error> {
+        search_by(&self.state, searcher, params, distance)
     }
 
     /// The `params.k` nearest of every query: those of query `i` in `out[i * k..(i + 1) * k]`, each exactly as

@@ -19,6 +19,7 @@ use crate::metric::{Query, sortable, sorted_as};
 use crate::params::SearchParams;
 use crate::range::{self, push};
 use crate::search::{Parts, Results, Scratch, begin, start, walk};
+use crate::search_by::{Asking, walk_by};
 
 /// A vector that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -260,6 +261,36 @@ pub(crate) fn filtered<'s, T: Element>(
                 }
                 Ok(())
             })?,
+        }
+    }
+    best.drain(found)?;
+    Ok(found)
+}
+
+/// The `k` keys that are nearest by the caller's own distance.
+pub(crate) fn search_by<'s, T: Element>(
+    state: &State<T>,
+    searcher: &'s mut LiveSearcher<T>,
+    params: &SearchParams,
+    distance: impl FnMut(u64) -> f32,
+) -> Result<&'s [Found], Error> {
+    let params = params.resolve(None)?;
+    let LiveSearcher { scratch, best, found, .. } = searcher;
+    best.reset(params.k.min(state.keys))?;
+    if best.k > 0 {
+        let mut asking = Asking::new(state, best, distance);
+        match state.parts()? {
+            Some(parts) => {
+                let (rows, mut effort) = (parts.graph.rows(), params.ef_search.max(params.k));
+                walk_by(&parts, &mut scratch.beam, effort, &mut asking)?;
+                // As in `look_farther`: removed rows are candidates, too.
+                while asking.results.held() < asking.results.wanted() && effort < rows {
+                    effort = effort.saturating_mul(4);
+                    asking.results.forget();
+                    walk_by(&parts, &mut scratch.beam, effort, &mut asking)?;
+                }
+            }
+            None => (0..state.labels.len() as u32).try_for_each(|row| asking.row(row).map(drop))?,
         }
     }
     best.drain(found)?;

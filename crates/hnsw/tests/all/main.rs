@@ -11,5 +11,6 @@ mod live_index;
 mod live_searches;
 mod results_are_sound;
 mod search;
+mod search_by_any_distance;
 mod searches_find_what_is_near;
 mod sets;
