@@ -130,3 +130,41 @@ impl<T: Element> Hnsw<T> {
         Ok(searcher.results.sorted())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layouts::TopK;
+
+    /// Rows of even number have themselves for a name.
+    struct Even;
+
+    impl Names for Even {
+        type Name = u32;
+        fn names(&self) -> usize {
+            4
+        }
+        fn extent(&self) -> usize {
+            8
+        }
+        fn each(&self, row: u32, mut each: impl FnMut(u32)) {
+            if row % 2 == 0 {
+                each(row);
+            }
+        }
+        fn prefetch(&self, _: u32) {}
+    }
+
+    #[test]
+    fn rows_without_names_count_as_near_as_what_led_to_them() {
+        let mut results = TopK::new(8).unwrap();
+        let mut asking = Asking::new(&Even, &mut results, |name| name as f32 / 2.0);
+        let mut scores = [0; 3];
+        asking.score(&[1, 2, 6], &mut scores).unwrap();
+        assert_eq!(scores, [i32::MAX - 1, sortable(1.0), sortable(3.0)]);
+        asking.expand(sortable(1.0), 2).unwrap();
+        asking.score(&[3, 4, 5], &mut scores).unwrap();
+        assert_eq!(scores, [sortable(1.0), sortable(2.0), sortable(1.0)]);
+        assert_eq!(results.sorted().iter().map(|found| found.id).collect::<Vec<_>>(), [2, 4, 6]);
+    }
+}
