@@ -148,7 +148,7 @@ mod tests {
             8
         }
         fn each(&self, row: u32, mut each: impl FnMut(u32)) {
-            if row % 2 == 0 {
+            if row.is_multiple_of(2) {
                 each(row);
             }
         }
