@@ -115,7 +115,7 @@ pub(crate) struct Arguments {
     /// Runs of unchanged code in the self-test.
     #[arg(long, requires = "self_test", value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     rounds: usize,
-    /// Keeps the records under benches/records too, by date and CPU.
+    /// Adds the records to those of the day and CPU under benches/records; with --gate they are a file of their own.
     #[arg(long)]
     records: bool,
     /// Leaves what every search point found in DIR too, as ann-benchmarks does in its folder `results`.
@@ -301,8 +301,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     write_records(&results, &run.records)?;
     let kept = arguments.records.then(|| gate::records_path(&run.machine, arguments.gate));
     if let Some(path) = &kept {
-        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        write_records(path, &run.records)?;
+        gate::keep(path, &run.records, arguments.gate)?;
     }
     std::fs::write(&page, report::page(&run)).map_err(|error| format!("{}: {error}", page.display()))?;
     print(table::header(&run).trim_end());

@@ -10,7 +10,7 @@ use bench_harness::bar::Bar;
 use bench_harness::dataset::Dataset;
 use bench_harness::gate::{Judgement, Quantity, Rules, judge};
 use bench_harness::machine::Machine;
-use bench_harness::record::{Record, read_records};
+use bench_harness::record::{Record, read_records, write_records};
 use bench_harness::run::{Run, Settings};
 use bench_harness::table;
 use simd_kernels::{Kernels, TIER_VARIABLE, Tier};
@@ -73,6 +73,15 @@ pub(crate) fn records_path(machine: &Machine, is_gate: bool) -> PathBuf {
     let day: String = machine.date.chars().take(10).collect();
     let suffix = if is_gate { "-gate" } else { "" };
     root().join("benches/records").join(format!("{day}-{}{suffix}.jsonl", slug(&machine.cpu)))
+}
+
+/// Adds records to those that `path` holds, or puts them in their place if they are to be alone.
+pub(crate) fn keep(path: &Path, records: &[Record], alone: bool) -> Result<(), Box<dyn Error>> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    // What later runs are compared with is one run; else a day has many, of other sets or after a change.
+    let mut all = if !alone && path.exists() { read_records(path)? } else { Vec::new() };
+    all.extend_from_slice(records);
+    Ok(write_records(path, &all)?)
 }
 
 /// A CPU's name as part of a file's: letters and digits, all else a single `-`.
@@ -192,5 +201,18 @@ mod tests {
         let names = [false, true].map(|gate| records_path(&machine, gate));
         assert!(names[0].ends_with("benches/records/2026-11-21-amd-epyc.jsonl"), "{names:?}");
         assert!(names[1].ends_with("2026-11-21-amd-epyc-gate.jsonl"), "{names:?}");
+    }
+
+    #[test]
+    fn a_day_keeps_all_its_runs_and_a_baseline_is_one() {
+        let run = read_records(&root().join("benches/records/2026-11-21-amd-epyc.jsonl")).unwrap();
+        let folder = std::env::temp_dir().join(format!("nigh-records-{}", std::process::id()));
+        let path = folder.join("of-a-day.jsonl");
+        let lines = |alone| {
+            keep(&path, &run[..3], alone).unwrap();
+            read_records(&path).unwrap().len()
+        };
+        assert_eq!([lines(false), lines(false), lines(true), lines(false)], [3, 6, 3, 6]);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
