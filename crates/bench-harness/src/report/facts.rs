@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::peers::library;
 use super::series::{COMMON_RECALL, full_name, groups};
 use super::svg::escape;
 use crate::number::{grouped, short};
@@ -64,7 +65,7 @@ fn beside(text: &mut String, standing: &Standing<'_>) {
     let ours = standing.rows.iter().filter(|row| !row.is_peer());
     let ratios = ours.filter_map(|row| Some((row, standing.ratio(row, COMMON_RECALL)?)));
     if let Some((row, ratio)) = ratios.max_by(|a, b| a.1.median.total_cmp(&b.1.median)) {
-        let figure = format!("{}x {}", short(ratio.median), ratio.peer.trim_start_matches("peer:"));
+        let figure = format!("{}x {}", short(ratio.median), library(&ratio.peer));
         let what = format!("our speed over the best peer, single, recall {COMMON_RECALL}");
         card(text, &figure, &what, (&row.name, standing.dataset));
     }

@@ -43,7 +43,8 @@ pub(super) fn section(run: &Run) -> String {
         "Up and to the right is better. The recall axis is a logit: 0.9, 0.99 and 0.999 are equally hard steps. A \
          neighbour as near as the last true one counts as found, whichever of the two it is. An index that found every neighbour stands in the lane \"1\", beyond the axis, where no approximate index can \
          be placed. The dotted line joins what nothing else beats in both; a curve joins the settings of one index, \
-         solid for ours, dashed for other libraries.",
+         solid for ours, dashed for other libraries. Settings that another of the same index beats in both are left \
+         out here; they stand in All results.",
         &body,
     )
 }
@@ -51,6 +52,13 @@ pub(super) fn section(run: &Run) -> String {
 /// Where a recall lies, in the lane when it is above what the axis shows.
 fn place(scale: &Scale, recall: f64) -> f64 {
     if recall > HIGHEST { (EXACT.0 + EXACT.1) / 2.0 } else { scale.at(recall) }
+}
+
+/// Whether `other` finds as much as `record`, whose recall is given, as fast, and more of one of both.
+fn beats(other: &Record, record: &Record, recall: f64) -> bool {
+    judged(other).is_some_and(|others| {
+        others >= recall && other.qps >= record.qps && (others > recall || other.qps > record.qps)
+    })
 }
 
 fn plot(group: &Group<'_>) -> String {
@@ -68,10 +76,17 @@ fn plot(group: &Group<'_>) -> String {
     );
     frame(&mut svg, AREA, (&x, &title), (&y, "queries per second"));
     svg.text("soft", ((EXACT.0 + EXACT.1) / 2.0, AREA.bottom + 18.0), Anchor::Middle, "1");
+    let curves = group.curves();
+    let beaten = |record: &Record, recall: f64| {
+        let of_same = curves.iter().find(|curve| curve.iter().any(|other| std::ptr::eq(*other, record)));
+        of_same.is_some_and(|curve| curve.iter().any(|other| beats(other, record, recall)))
+    };
     let points: Vec<(&Record, f64, f64)> = group
         .records
         .iter()
-        .filter_map(|record| Some((*record, place(&x, judged(record)?), y.at(record.qps))))
+        .filter_map(|record| Some((*record, judged(record)?)))
+        .filter(|&(record, recall)| !beaten(record, recall))
+        .map(|(record, recall)| (record, place(&x, recall), y.at(record.qps)))
         .collect();
     let mut front: Vec<(f64, f64)> = points
         .iter()
@@ -80,7 +95,6 @@ fn plot(group: &Group<'_>) -> String {
         .collect();
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     svg.polyline("front", &front);
-    let curves = group.curves();
     for curve in curves.iter().filter(|curve| curve.len() > 1) {
         let of_curve =
             curve.iter().filter_map(|record| Some((judged(record)?, record.qps))).collect::<Vec<_>>();
