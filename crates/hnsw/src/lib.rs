@@ -40,7 +40,8 @@
 //! | you have | take |
 //! |---|---|
 //! | most data | the defaults; raise `ef_search` until the recall suffices |
-//! | recall above 0.99 wanted, or hard data | [`BuildParams::degree`] 48 to 64, [`Quality::Max`] |
+//! | recall above 0.99 wanted, or hard data | [`BuildParams::degree`] 64, [`Quality::Max`] |
+//! | little memory, and less than a million rows | [`BuildParams::degree`] 32 |
 //! | little memory for codes | [`Storage::Full`] (none), or [`Storage::Bits`] with a wide beam |
 //! | inner products of vectors of any length | [`Metric::InnerProduct`]; it walks by [`Storage::Bytes`] where lengths differ |
 //! | bits | `u8` vectors and [`Metric::Hamming`] |

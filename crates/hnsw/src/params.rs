@@ -39,7 +39,7 @@ pub enum Quality {
 ///
 /// ```
 /// use hnsw::{BuildParams, Quality, Storage};
-/// let params = BuildParams::new().degree(48).quality(Quality::Max).storage(Storage::Lines(2));
+/// let params = BuildParams::new().degree(64).quality(Quality::Max).storage(Storage::Lines(2));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildParams {
@@ -78,7 +78,7 @@ impl BuildParams {
     /// Degree 32, balanced quality, automatic storage.
     pub fn new() -> Self {
         Self {
-            degree: 32,
+            degree: 48,
             quality: Quality::Balanced,
             storage: Storage::Auto,
             seeds: 256,

@@ -15,7 +15,7 @@ use crate::search::Parts;
 use crate::seeds::Seeds;
 use crate::view::View;
 
-/// Rows of the graph that are copied together: 2 KiB at degree 32.
+/// Rows of the graph that are copied together: 3 KiB at degree 48.
 pub(crate) const GRAPH_BLOCK: usize = 16;
 /// Labels that are copied together: 1 KiB.
 pub(crate) const LABEL_BLOCK: usize = 64;
