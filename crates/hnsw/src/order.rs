@@ -24,7 +24,8 @@ pub(crate) struct Order {
 /// Whether so many queries of such an index gain by order: many to a seed, over more memory than caches hold.
 pub(crate) fn pays<T, G: Graph, L>(parts: &Parts<'_, T, G, L>, queries: usize) -> bool {
     let large = parts.graph.rows() * parts.graph.degree() * size_of::<u32>() >= LARGE;
-    large && parts.scan.is_none() && queries >= parts.seeds.ids.len()
+    let many = queries >= parts.seeds.ids.len() && u32::try_from(queries).is_ok();
+    large && many && parts.scan.is_none()
 }
 
 impl Order {
@@ -36,6 +37,8 @@ impl Order {
         queries: Rows<'_, T>,
     ) -> Result<(), Error> {
         self.queries.clear();
+        let bytes = queries.len().saturating_mul(size_of::<(u32, u32)>());
+        self.queries.try_reserve(queries.len()).map_err(|_| layouts::Error::Memory { bytes })?;
         self.queries.resize(queries.len(), (0, 0));
         parallel::chunks(&mut self.queries, BLOCK, |block, keys| {
             idle.with_scratch(|scratch| {

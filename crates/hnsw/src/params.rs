@@ -75,7 +75,7 @@ impl Default for BuildParams {
 }
 
 impl BuildParams {
-    /// Degree 32, balanced quality, automatic storage.
+    /// Degree 48, balanced quality, automatic storage.
     pub fn new() -> Self {
         Self {
             degree: 48,
