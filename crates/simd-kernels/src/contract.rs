@@ -241,6 +241,16 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        kernels: &["least_estimates"],
+        divides: false,
+        bodies: &[
+            baseline(0.7, &[need(&["cvtdq2ps", "scvtf"], 128), need(&["min", "cmp", "fcm"], 128)]),
+            body(Tier::Avx2, 1.4, &[need(&["vcvtdq2ps"], 256), need(&["vmin"], 256)]),
+            body(Tier::Avx512, 1.8, &[need(&["vcvtdq2ps"], 512), need(&["vmin"], 512)]),
+            body(Tier::Neon, 1.2, &[need(&["scvtf"], 128), need(&["fmin", "fcm"], 128)]),
+        ],
+    },
+    Family {
         kernels: &["select_below", "argmin", "top_k"],
         divides: false,
         bodies: &[

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use proptest::prelude::*;
-use simd_kernels::reference::select::{argmin, select_below, select_estimates_below, top_k};
-use simd_kernels::{Affine, Kernels, Ordered, ShapeError, Tier};
+use simd_kernels::reference::select::{argmin, least_estimates, select_below, select_estimates_below, top_k};
+use simd_kernels::{Affine, Kernels, LEAST_ESTIMATES, Ordered, ShapeError, Tier};
 
 fn tiers() -> impl Iterator<Item = &'static Kernels> {
     Tier::ALL.iter().filter_map(|&tier| Kernels::for_tier(tier))
@@ -61,6 +61,11 @@ fn check_estimates(sums: &[i32], adds: &[f32], line: Affine, threshold: f32) {
         assert_eq!(found, expected, "{tier}, {line:?}");
         assert!(ids[len..].iter().all(|&id| id == 7), "{tier}");
         assert!(kept[len..].iter().all(|&value| value == -77.0), "{tier}");
+
+        let mut least = [-77.0; LEAST_ESTIMATES];
+        kernels.least_estimates(sums, adds, line, &mut least).unwrap();
+        let expected = least_estimates(sums, adds, line);
+        assert_eq!(least.map(f32::to_bits), expected.map(f32::to_bits), "{tier}, {line:?}");
     }
 }
 
@@ -169,6 +174,10 @@ fn estimates_of_every_length_round_as_the_scalar_twin_does() {
     let refused = kernels.select_estimates_below(&[1, 2], &[0.0; 2], line, 9.0, &mut ids, &mut kept[..1]);
     assert_eq!(refused, Err(ShapeError::Room { argument: "out_values", needed: 2, actual: 1 }));
     assert_eq!((ids, kept), ([7; 3], [7.0; 3]));
+    let mut least = [7.0; LEAST_ESTIMATES];
+    let refused = kernels.least_estimates(&[1, 2], &[0.0], line, &mut least);
+    assert_eq!(refused, Err(ShapeError::Length { argument: "adds", expected: 2, actual: 1 }));
+    assert_eq!(least, [7.0; LEAST_ESTIMATES]);
 }
 
 #[test]

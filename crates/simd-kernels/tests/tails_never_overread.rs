@@ -7,8 +7,8 @@
 
 use bytemuck::Pod;
 use simd_kernels::{
-    CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, LookupForms, LookupTables,
-    Measure, Rows, Tier, bf16, f16,
+    Affine, CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, LEAST_ESTIMATES,
+    LookupForms, LookupTables, Measure, Ordered, Rows, Tier, bf16, f16,
 };
 
 /// Whole pages of memory with a forbidden page on either side.
@@ -209,5 +209,57 @@ fn bits_and_codes_stay_inside_their_arguments() {
         walk(kernels.codes_u8(), 1, 1);
         walk(kernels.codes_u4(), 2, 32);
         walk(kernels.codes_mixed(), 5, 320);
+    }
+}
+
+/// Selections of every length, all of the values below and none.
+fn selections<T: Ordered>(kernels: &Kernels) {
+    let mut memory: [Guarded; 3] = std::array::from_fn(|_| Guarded::new(200 * size_of::<f64>()));
+    for len in 0..=200 {
+        for at_end in [true, false] {
+            let [values, ids, kept] = &mut memory;
+            let values = values.slice::<T>(len, at_end);
+            values.fill(T::from_f64(3.0));
+            let (ids, kept) = (ids.slice::<u32>(len, at_end), kept.slice::<T>(len, at_end));
+            for (threshold, expected) in [(4.0, len), (3.0, 0)] {
+                let threshold = T::from_f64(threshold);
+                assert_eq!(kernels.select_below(values, threshold, 0, ids, kept), Ok(expected));
+            }
+            assert_eq!(kernels.argmin(values).map(|least| least.0), (len > 0).then_some(0));
+            assert_eq!(kernels.top_k(values, 0, len, ids, kept), Ok(len));
+        }
+    }
+}
+
+/// Estimates likewise.
+fn estimates(kernels: &Kernels) {
+    let mut memory: [Guarded; 5] = std::array::from_fn(|_| Guarded::new(200 * size_of::<f32>()));
+    let line = Affine { base: 5.0, slope: 1.0 };
+    for len in 0..=200 {
+        for at_end in [true, false] {
+            let [sums, adds, ids, kept, least] = &mut memory;
+            let (sums, adds) = (sums.slice::<i32>(len, at_end), adds.slice::<f32>(len, at_end));
+            sums.fill(2);
+            adds.fill(1.0);
+            let (ids, kept) = (ids.slice(len, at_end), kept.slice(len, at_end));
+            for (threshold, expected) in [(5.0, len), (4.0, 0)] {
+                let found = kernels.select_estimates_below(sums, adds, line, threshold, ids, kept);
+                assert_eq!(found, Ok(expected));
+            }
+            let least: &mut [f32; LEAST_ESTIMATES] = least.slice(LEAST_ESTIMATES, at_end).try_into().unwrap();
+            kernels.least_estimates(sums, adds, line, least).unwrap();
+            let filled = least.iter().filter(|&&estimate| estimate == 4.0).count();
+            assert_eq!(filled, len.min(LEAST_ESTIMATES));
+        }
+    }
+}
+
+#[test]
+fn selections_stay_inside_their_arguments() {
+    for kernels in available() {
+        selections::<f32>(kernels);
+        selections::<f64>(kernels);
+        selections::<i32>(kernels);
+        estimates(kernels);
     }
 }

@@ -211,6 +211,7 @@ fn block<T: Element, P: Postings<T>>(
                         zone: visit.distance,
                         factors: posting.factors,
                         limit: ready.candidates.limit(),
+                        enough: ready.candidates.wanted(),
                     };
                     let range = at * places..(at + 1) * places;
                     let found = estimates.select(range, parts.code, &of, parts.kernels)?;

@@ -4,7 +4,7 @@
 //! estimates are told apart by place. So single queries, batches and any number of threads agree.
 
 use hnsw::pieces::sortable;
-use simd_kernels::Kernels;
+use simd_kernels::{Affine, Kernels, LEAST_ESTIMATES};
 
 use crate::Error;
 use crate::code::{Code, CodeQuery};
@@ -71,6 +71,11 @@ impl Candidates {
         self.cut();
     }
 
+    /// How many are wanted.
+    pub(crate) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
     /// The estimate above which nothing is taken any more.
     pub(crate) fn limit(&self) -> f32 {
         self.limit
@@ -131,6 +136,37 @@ pub(crate) struct Estimated<'a> {
     pub(crate) factors: &'a [f32],
     /// Estimates above it do not count.
     pub(crate) limit: f32,
+    /// Nor do others than this many, the least.
+    pub(crate) enough: usize,
+}
+
+/// Most parts of a zone of which least estimates are taken, and the rows that make one worth it.
+const MOST_PARTS: usize = 4;
+const PART_ROWS: usize = 6 * LEAST_ESTIMATES;
+
+/// An estimate that `enough` rows do not exceed, not far above the last of these; infinity for a zone that is sooner
+/// looked at row by row.
+fn limit_of(
+    sums: &[i32],
+    adds: &[f32],
+    line: Affine,
+    enough: usize,
+    kernels: &'static Kernels,
+) -> Result<f32, Error> {
+    // Twice as many least estimates as rows wanted, so that few of these hide behind one another.
+    let parts = enough.div_ceil(LEAST_ESTIMATES / 2);
+    if parts > MOST_PARTS || sums.len() < parts * PART_ROWS {
+        return Ok(f32::INFINITY);
+    }
+    let mut room = [[0.0; LEAST_ESTIMATES]; MOST_PARTS];
+    let least = room.get_mut(..parts).unwrap_or_default();
+    let size = sums.len().div_ceil(parts);
+    for ((sums, adds), least) in sums.chunks(size).zip(adds.chunks(size)).zip(least.iter_mut()) {
+        kernels.least_estimates(sums, adds, line, least)?;
+    }
+    let place = enough.saturating_sub(1);
+    let (_, limit, _) = least.as_flattened_mut().select_nth_unstable_by(place, f32::total_cmp);
+    Ok(*limit)
 }
 
 /// Estimates of a posting's rows, and those of them that count.
@@ -158,10 +194,13 @@ impl Estimates {
             self.ids.resize(sums.len(), 0);
             self.kept.resize(sums.len(), 0.0);
         }
-        let threshold = of.limit.next_up();
+        let mut threshold = of.limit.next_up();
         let count = match code.line(of.query, of.zone) {
             Some(line) => {
                 let adds = of.factors.get(..sums.len()).unwrap_or_default();
+                if of.limit == f32::INFINITY {
+                    threshold = limit_of(sums, adds, line, of.enough, kernels)?.next_up();
+                }
                 kernels.select_estimates_below(sums, adds, line, threshold, &mut self.ids, &mut self.kept)?
             }
             None => {
@@ -178,6 +217,19 @@ impl Estimates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_of_a_zone_leaves_enough_rows_and_not_many_more() {
+        let kernels = Kernels::active().unwrap();
+        let sums: Vec<i32> = (0..1600).map(|i| i * 7919 % 1601).collect();
+        let (adds, line) = (vec![0.0; sums.len()], Affine { base: 0.0, slope: 1.0 });
+        for enough in [1, 20, 32, 33, 100, 128] {
+            let limit = limit_of(&sums, &adds, line, enough, kernels).unwrap();
+            let below = sums.iter().filter(|&&sum| line.estimate(sum, 0.0) <= limit).count();
+            assert!(limit.is_infinite() == (enough > 32 * (sums.len() / PART_ROWS)), "{enough}");
+            assert!(limit.is_infinite() || (enough..2 * enough + 4).contains(&below), "{below} of {enough}");
+        }
+    }
 
     #[test]
     fn the_best_are_the_best_in_any_order() {

@@ -155,7 +155,7 @@ fn zones<T: Element, P: Postings<T>, F: IdFilter + ?Sized>(
     loop {
         searcher.candidates.start(wanted.rerank);
         route(parts, searcher, nprobe)?;
-        scan_first(parts, searcher, params, accepts)?;
+        scan_first(parts, searcher, params, Some(accepts))?;
         let (mut met, mut visited) = (0, 0);
         let reached = searcher.probes.len();
         while visited < reached && (visited < params.nprobe || met < enough) {
@@ -163,7 +163,7 @@ fn zones<T: Element, P: Postings<T>, F: IdFilter + ?Sized>(
             let ids = parts.postings.ids(probe.zone);
             met += ids.iter().filter(|&&id| filter.accepts(id)).count();
             if visited >= FIRST {
-                scan(parts, searcher, visited..visited + 1, accepts)?;
+                scan(parts, searcher, visited..visited + 1, Some(accepts))?;
             }
             visited += 1;
         }

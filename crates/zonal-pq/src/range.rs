@@ -5,7 +5,7 @@ use simd_kernels::Element;
 
 use crate::params::SearchParams;
 use crate::posting::Postings;
-use crate::search::{Parts, Searcher, Wanted, refine, route, scan, within_budget};
+use crate::search::{EVERY, Parts, Searcher, Wanted, refine, route, scan, within_budget};
 use crate::{Error, ZonalPq};
 
 impl<T: Element> ZonalPq<T> {
@@ -74,7 +74,7 @@ pub(crate) fn within<'s, T: Element, P: Postings<T>>(
     searcher.candidates.start(wanted.rerank);
     route(parts, searcher, params.nprobe)?;
     within_budget(&mut searcher.probes, parts.postings, params.budget);
-    scan::<T, _>(parts, searcher, 0..usize::MAX, |_, _| true)?;
+    scan::<T, _>(parts, searcher, 0..usize::MAX, EVERY)?;
     refine(parts, searcher, query, &wanted)?;
     Ok(searcher.refiner.results.sorted())
 }

@@ -140,13 +140,13 @@ pub(crate) fn knn<'s, T: Element, P: Postings<T>>(
     searcher.candidates.start(wanted.rerank);
     route(parts, searcher, params.nprobe)?;
     within_budget(&mut searcher.probes, parts.postings, params.budget);
-    scan_first(parts, searcher, &params, |_, _| true)?;
+    scan_first(parts, searcher, &params, EVERY)?;
     match begun {
-        None => scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?,
+        None => scan(parts, searcher, FIRST..usize::MAX, EVERY)?,
         Some(begun) => {
             let mut next = FIRST;
             while next < searcher.probes.len() && begun.elapsed() < params.time {
-                scan(parts, searcher, next..next + 1, |_, _| true)?;
+                scan(parts, searcher, next..next + 1, EVERY)?;
                 next += 1;
             }
             // A row's second place counts where its first was not reached.
@@ -188,7 +188,7 @@ pub(crate) fn scan_first<T: Element, P: Postings<T>>(
     parts: &Parts<'_, P>,
     searcher: &mut Searcher,
     params: &SearchParams,
-    accepts: impl Fn(&[u32], u32) -> bool,
+    accepts: Option<impl Fn(&[u32], u32) -> bool>,
 ) -> Result<(), Error> {
     scan(parts, searcher, 0..FIRST, accepts)?;
     within_reach(&mut searcher.probes, &mut searcher.candidates, parts.space.metric, params);
@@ -212,12 +212,15 @@ pub(crate) fn within_reach(
     }
 }
 
+/// What a scan accepts that accepts every row.
+pub(crate) const EVERY: Option<fn(&[u32], u32) -> bool> = None;
+
 /// Scans zones on the query's way, given by their place there; rows count that `accepts` (the zone's ids, the row).
 pub(crate) fn scan<T: Element, P: Postings<T>>(
     parts: &Parts<'_, P>,
     searcher: &mut Searcher,
     places: Range<usize>,
-    accepts: impl Fn(&[u32], u32) -> bool,
+    accepts: Option<impl Fn(&[u32], u32) -> bool>,
 ) -> Result<(), Error> {
     let query = &searcher.asked.code;
     let last = searcher.probes.len();
@@ -235,11 +238,23 @@ pub(crate) fn scan<T: Element, P: Postings<T>>(
         let Some(sums) = estimates.sums.get_mut(..posting.places) else { continue };
         let one = std::iter::once(query);
         parts.code.sums(one, posting.codes, parts.kernels, &mut searcher.gathered, sums)?;
-        let limit = searcher.candidates.limit();
-        let of = Estimated { query, zone: probe.distance, factors: posting.factors, limit };
+        let candidates = &mut searcher.candidates;
+        let enough = if accepts.is_none() { candidates.wanted() } else { usize::MAX };
+        let of = Estimated {
+            query,
+            zone: probe.distance,
+            factors: posting.factors,
+            limit: candidates.limit(),
+            enough,
+        };
         let found = estimates.select(0..posting.places, parts.code, &of, parts.kernels)?;
-        let ids = parts.postings.ids(probe.zone);
-        searcher.candidates.extend(first + index, found.filter(|&(row, _)| accepts(ids, row)));
+        match &accepts {
+            None => candidates.extend(first + index, found),
+            Some(accepts) => {
+                let ids = parts.postings.ids(probe.zone);
+                candidates.extend(first + index, found.filter(|&(row, _)| accepts(ids, row)));
+            }
+        }
         searcher.scanned += posting.len as u64;
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::batch::{BatchSearcher, Work, write};
 use crate::parallel::blocks;
 use crate::params::SearchParams;
 use crate::posting::Postings;
-use crate::search::{FIRST, Parts, Searcher, Wanted, refine, route, scan, scan_first, within_budget};
+use crate::search::{EVERY, FIRST, Parts, Searcher, Wanted, refine, route, scan, scan_first, within_budget};
 use crate::{Error, ZonalPq};
 
 /// Zones that are worth a thread's while.
@@ -88,11 +88,11 @@ fn shared_out<T: Element, P: Postings<T>>(
     searcher.candidates.start(wanted.rerank);
     route(parts, searcher, params.nprobe)?;
     within_budget(&mut searcher.probes, parts.postings, params.budget);
-    scan_first(parts, searcher, &params, |_, _| true)?;
+    scan_first(parts, searcher, &params, EVERY)?;
     let rest = searcher.probes.len().saturating_sub(FIRST);
     let share = rest.div_ceil(hnsw::pieces::threads()).max(LEAST);
     if rest <= share {
-        scan(parts, searcher, FIRST..usize::MAX, |_, _| true)?;
+        scan(parts, searcher, FIRST..usize::MAX, EVERY)?;
     } else {
         searcher.candidates.settle();
         let (probes, limit) = (&searcher.probes, searcher.candidates.limit());
@@ -101,7 +101,7 @@ fn shared_out<T: Element, P: Postings<T>>(
                 other.asked.prepare(query, "query", parts.space, parts.code, parts.kernels)?;
                 other.candidates.start_below(wanted.rerank, limit);
                 other.probes.clone_from(probes);
-                scan(parts, other, FIRST + range.start..FIRST + range.end, |_, _| true)?;
+                scan(parts, other, FIRST + range.start..FIRST + range.end, EVERY)?;
                 Ok(other.candidates.finish().to_vec())
             })
         })?;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use layouts::AlignedVec;
-use simd_kernels::{Affine, Covariance, Kernels, Ordered, Real};
+use simd_kernels::{Affine, Covariance, Kernels, LEAST_ESTIMATES, Ordered, Real};
 
 use super::KernelSuiteError;
 use super::cases::{Case, VALUES, Visitor};
@@ -147,6 +147,19 @@ pub(super) fn estimates(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteErro
         for _ in 0..times {
             let (sums, out) = (black_box(&*sums), (&mut ids, &mut chosen));
             black_box(kernels.select_estimates_below(sums, &adds, line, HITS as f32, out.0, out.1)?);
+        }
+        Ok(())
+    })?;
+    let named = Case {
+        bytes_per_result: Some(bytes),
+        read_bound: true,
+        ..case("least_estimates", "f32", format!("{LEN} rows"), LEN, bytes)
+    };
+    visitor(&named, &mut |kernels, times| {
+        for _ in 0..times {
+            let mut least = [0.0; LEAST_ESTIMATES];
+            kernels.least_estimates(black_box(&*sums), &adds, line, &mut least)?;
+            black_box(least);
         }
         Ok(())
     })

@@ -3,7 +3,9 @@
 use wide::{f32x8, f64x4, i32x8};
 
 use super::lanes::Wide;
-use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
+use crate::select::{
+    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<Wide>();
 
@@ -88,5 +90,9 @@ impl EstimateShell for Wide {
     ) -> usize {
         // SAFETY: the same contract.
         unsafe { select::estimates_below(Wide, sums, adds, line, limit, ids, out) }
+    }
+    unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
+        // SAFETY: the same contract.
+        unsafe { select::least_estimates(Wide, sums, adds, line, out) }
     }
 }

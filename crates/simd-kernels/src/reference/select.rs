@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::select::{Affine, Ordered};
+use crate::select::{Affine, LEAST_ESTIMATES, Ordered};
 
 /// All values below `threshold`, with their places.
 pub fn select_below<T: Ordered>(values: &[T], threshold: T) -> Vec<(usize, T)> {
@@ -13,6 +13,19 @@ pub fn select_below<T: Ordered>(values: &[T], threshold: T) -> Vec<(usize, T)> {
 pub fn select_estimates_below(sums: &[i32], adds: &[f32], line: Affine, threshold: f32) -> Vec<(usize, f32)> {
     let estimates: Vec<f32> = sums.iter().zip(adds).map(|(&sum, &add)| line.estimate(sum, add)).collect();
     select_below(&estimates, threshold)
+}
+
+/// The least of every 64th estimate, infinity where there is none; NaN is passed over.
+pub fn least_estimates(sums: &[i32], adds: &[f32], line: Affine) -> [f32; LEAST_ESTIMATES] {
+    let mut least = [f32::INFINITY; LEAST_ESTIMATES];
+    for (row, (&sum, &add)) in sums.iter().zip(adds).enumerate() {
+        let value = line.estimate(sum, add);
+        let place = &mut least[row % LEAST_ESTIMATES];
+        if value < *place {
+            *place = value;
+        }
+    }
+    least
 }
 
 /// The first of the least values; NaN never wins.

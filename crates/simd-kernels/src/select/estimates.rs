@@ -1,4 +1,5 @@
-//! Estimates below a threshold, made from integer sums in the registers that compare them.
+//! Estimates made from integer sums in the registers that compare them: those below a threshold, the least of every
+//! 64th.
 
 use super::Compare;
 
@@ -21,6 +22,9 @@ impl Affine {
         (self.base + add) - self.slope * sum as f32
     }
 }
+
+/// Places of [`Kernels::least_estimates`](crate::Kernels::least_estimates).
+pub const LEAST_ESTIMATES: usize = 64;
 
 /// Estimates of one tier.
 ///
@@ -52,6 +56,9 @@ pub(crate) trait EstimateShell {
         ids: &mut [u32],
         out: &mut [f32],
     ) -> usize;
+    /// # Safety
+    /// As for [`least_estimates`]; the CPU must have the tier's features.
+    unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]);
 }
 
 /// Writes the estimates below `limit` and their places, and returns how many.
@@ -74,13 +81,30 @@ pub(crate) unsafe fn estimates_below<C: Estimate>(
     let (mut at, mut kept) = (0, 0);
     // SAFETY: `kept <= at`, so a register that is whole in the inputs has room in both outputs.
     unsafe {
+        // Hits are rare once a limit is tight: four registers are asked at once.
+        while at + 4 * C::WIDTH <= len {
+            let estimate = |place| c.estimate(sums.add(at + place), adds.add(at + place), base, slope);
+            let (first, second) = (estimate(0), estimate(C::WIDTH));
+            let (third, fourth) = (estimate(2 * C::WIDTH), estimate(3 * C::WIDTH));
+            let (a, b) = (c.below(first, limits), c.below(second, limits));
+            let (d, e) = (c.below(third, limits), c.below(fourth, limits));
+            if a | b | d | e != 0 {
+                c.keep(first, a, at as u32, ids.add(kept), out.add(kept));
+                kept += a.count_ones() as usize;
+                c.keep(second, b, (at + C::WIDTH) as u32, ids.add(kept), out.add(kept));
+                kept += b.count_ones() as usize;
+                c.keep(third, d, (at + 2 * C::WIDTH) as u32, ids.add(kept), out.add(kept));
+                kept += d.count_ones() as usize;
+                c.keep(fourth, e, (at + 3 * C::WIDTH) as u32, ids.add(kept), out.add(kept));
+                kept += e.count_ones() as usize;
+            }
+            at += 4 * C::WIDTH;
+        }
         while at + C::WIDTH <= len {
             let x = c.estimate(sums.add(at), adds.add(at), base, slope);
             let bits = c.below(x, limits);
-            if bits != 0 {
-                c.keep(x, bits, at as u32, ids.add(kept), out.add(kept));
-                kept += bits.count_ones() as usize;
-            }
+            c.keep(x, bits, at as u32, ids.add(kept), out.add(kept));
+            kept += bits.count_ones() as usize;
             at += C::WIDTH;
         }
         while at < len {
@@ -92,4 +116,39 @@ pub(crate) unsafe fn estimates_below<C: Estimate>(
         }
     }
     kept
+}
+
+/// Puts the least estimate of the rows `i`, `i + 64`, `i + 128`, ... in place `i` of `out`, infinity where there is none.
+///
+/// # Safety
+/// `adds` must be as long as `sums`.
+#[inline(always)]
+pub(crate) unsafe fn least_estimates<C: Estimate>(
+    c: C,
+    sums: &[i32],
+    adds: &[f32],
+    line: Affine,
+    out: &mut [f32; LEAST_ESTIMATES],
+) {
+    let (base, slope) = (c.splat(line.base), c.splat(line.slope));
+    out.fill(f32::INFINITY);
+    let whole = sums.len() / LEAST_ESTIMATES * LEAST_ESTIMATES;
+    for at in (0..whole).step_by(LEAST_ESTIMATES) {
+        for place in (0..LEAST_ESTIMATES).step_by(C::WIDTH) {
+            // SAFETY: `WIDTH` divides the number of places, so the register is whole in `out`, and in the inputs
+            // because `at` is below a whole number of rounds.
+            unsafe {
+                let x = c.estimate(sums.as_ptr().add(at + place), adds.as_ptr().add(at + place), base, slope);
+                let least = out.as_mut_ptr().add(place);
+                c.store(c.least(x, c.load(least)), least);
+            }
+        }
+    }
+    let rest = sums.iter().zip(adds).skip(whole);
+    for (least, (&sum, &add)) in out.iter_mut().zip(rest) {
+        let value = line.estimate(sum, add);
+        if value < *least {
+            *least = value;
+        }
+    }
 }

@@ -15,8 +15,8 @@ mod top_k;
 
 pub(crate) use argmin::argmin;
 pub(crate) use below::below;
-pub use estimates::Affine;
-pub(crate) use estimates::{Estimate, EstimateShell, estimates_below};
+pub use estimates::{Affine, LEAST_ESTIMATES};
+pub(crate) use estimates::{Estimate, EstimateShell, estimates_below, least_estimates};
 pub(crate) use top_k::top_k;
 
 use crate::element::Distance;
@@ -63,6 +63,13 @@ pub(crate) unsafe trait Compare<T: Ordered>: Copy {
     unsafe fn load(self, from: *const T) -> Self::Vector {
         // SAFETY: a vector is `WIDTH` values of `T`, which the caller vouches for.
         unsafe { from.cast::<Self::Vector>().read_unaligned() }
+    }
+    /// # Safety
+    /// `to` must be writable for `WIDTH` values.
+    #[inline(always)]
+    unsafe fn store(self, x: Self::Vector, to: *mut T) {
+        // SAFETY: a vector is `WIDTH` values of `T`, for which the caller vouches.
+        unsafe { to.cast::<Self::Vector>().write_unaligned(x) }
     }
     /// The lanes, then zeros.
     #[inline(always)]
@@ -118,10 +125,14 @@ pub(crate) struct SelectTable {
     pub(crate) f64: SelectKernels<f64>,
     pub(crate) i32: SelectKernels<i32>,
     pub(crate) estimates: EstimatesBelow,
+    pub(crate) least_estimates: LeastEstimates,
 }
 
 /// Sums, adds, line, threshold, and the places of ids and values.
 type EstimatesBelow = unsafe fn(&[i32], &[f32], Affine, f32, &mut [u32], &mut [f32]) -> usize;
+
+/// Sums, adds, line, and the places of the least.
+type LeastEstimates = unsafe fn(&[i32], &[f32], Affine, &mut [f32; LEAST_ESTIMATES]);
 
 impl SelectTable {
     /// The functions as `S` compiles them.
@@ -129,7 +140,13 @@ impl SelectTable {
         const fn of<T: Ordered, S: Shell<T>>() -> SelectKernels<T> {
             SelectKernels { below: S::below, argmin: S::argmin, top_k: S::top_k }
         }
-        Self { f32: of::<f32, S>(), f64: of::<f64, S>(), i32: of::<i32, S>(), estimates: S::estimates_below }
+        Self {
+            f32: of::<f32, S>(),
+            f64: of::<f64, S>(),
+            i32: of::<i32, S>(),
+            estimates: S::estimates_below,
+            least_estimates: S::least_estimates,
+        }
     }
 }
 
@@ -213,6 +230,38 @@ impl Kernels {
         // SAFETY: the table is only handed out when the CPU has the tier's features; inputs are equally long and the
         // outputs have room.
         Ok(unsafe { (self.select.estimates)(sums, adds, line, threshold, out_ids, out_values) })
+    }
+
+    /// The least of every 64th estimate: of the rows' estimates `(base + adds[i]) - slope * sums[i]` the least with
+    /// `i % 64 == p` in `out[p]`, infinity where there is no such row; NaN is passed over.
+    ///
+    /// The `m`-th least of these is never below the `m`-th least of all, and with many more rows than `m` not far above:
+    /// a threshold for [`Kernels::select_estimates_below`], for much less than a selection costs. Complexity O(n); no
+    /// allocation.
+    ///
+    /// # Errors
+    /// [`ShapeError`] unless `adds` is as long as `sums`; nothing is written.
+    ///
+    /// ```
+    /// use simd_kernels::{Affine, Kernels};
+    /// let sums: Vec<i32> = (0..200).collect();
+    /// let mut least = [0.0; 64];
+    /// let line = Affine { base: 200.0, slope: 1.0 };
+    /// Kernels::active()?.least_estimates(&sums, &[0.0; 200], line, &mut least)?;
+    /// assert_eq!((least[0], least[7], least[8]), (8.0, 1.0, 64.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn least_estimates(
+        &self,
+        sums: &[i32],
+        adds: &[f32],
+        line: Affine,
+        out: &mut [f32; LEAST_ESTIMATES],
+    ) -> Result<(), ShapeError> {
+        expect_len("adds", sums.len(), adds.len())?;
+        // SAFETY: the table is only handed out when the CPU has the tier's features; inputs are equally long.
+        unsafe { (self.select.least_estimates)(sums, adds, line, out) };
+        Ok(())
     }
 
     /// The place and value of the least value, the first of equals; NaN never wins. `None` if there is no

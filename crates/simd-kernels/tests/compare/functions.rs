@@ -1,7 +1,9 @@
 //! exp, sqrt, covariances, the Walsh-Hadamard transform and selection, at every length. Their own tests go
 //! deeper; here they run wherever the table runs, on emulated CPUs too.
 
-use simd_kernels::{Affine, Covariance, Distance, Element, Kernels, Ordered, Real, reference};
+use simd_kernels::{
+    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, Real, reference,
+};
 
 use super::{Judge, Random, Tally, Truth};
 
@@ -132,6 +134,17 @@ fn estimates(kernels: &'static Kernels, tally: &mut Tally) {
         ids.iter_mut().for_each(|id| *id = id.wrapping_add(5));
         let expected = reference::select::select_estimates_below(&sums, &adds, line, threshold);
         judge.chosen("", &ids[..count], &kept[..count], &expected);
+        let mut judge = Judge { name: "least_estimates_f32", dim: len, tally };
+        let least = judge.call("", LEAST_ESTIMATES, |out| {
+            let mut least = [0.0; LEAST_ESTIMATES];
+            kernels.least_estimates(&sums, &adds, line, &mut least)?;
+            out.copy_from_slice(&least);
+            Ok(())
+        });
+        let ids: Vec<u32> = (5..).take(least.len()).collect();
+        let expected: Vec<_> =
+            reference::select::least_estimates(&sums, &adds, line).into_iter().enumerate().collect();
+        judge.chosen("", &ids, &least, &expected);
     }
 }
 

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use simd_kernels::{Affine, Covariance, Distance, Element, Kernels, Ordered, Real, reference};
+use simd_kernels::{
+    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, Real, reference,
+};
 
 use super::Subject;
 
@@ -69,7 +71,7 @@ fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     let adds = vec![0.5f32; COUNT];
     let line = Affine { base: 4.0 * COUNT as f32, slope: 2.0 };
     let threshold = line.estimate(COUNT as i32 / 50 * 49, 0.5);
-    let (ids, twin_sums) = (RefCell::new(vec![0; COUNT]), sums.clone());
+    let (ids, twin_sums, of_least) = (RefCell::new(vec![0; COUNT]), sums.clone(), sums.clone());
     let work = move |x: &mut [f32]| {
         let (sums, mut ids) = (black_box(&sums), ids.borrow_mut());
         let found = kernels.select_estimates_below(sums, &adds, line, threshold, &mut ids, x);
@@ -77,6 +79,15 @@ fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     };
     add(list, "select_estimates_below_f32".to_owned(), &vec![0.5f32; COUNT], work, move |x| {
         black_box(reference::select::select_estimates_below(black_box(&twin_sums), x, line, threshold));
+    });
+    let twin_sums = of_least.clone();
+    let work = move |x: &mut [f32]| {
+        let mut least = [0.0; LEAST_ESTIMATES];
+        let found = kernels.least_estimates(black_box(&of_least), x, line, &mut least);
+        black_box(found.map(|()| least).expect("equal lengths"));
+    };
+    add(list, "least_estimates_f32".to_owned(), &vec![0.5f32; COUNT], work, move |x| {
+        black_box(reference::select::least_estimates(black_box(&twin_sums), x, line));
     });
 }
 

@@ -8,7 +8,9 @@ use std::arch::aarch64::{
 use pulp::aarch64::Neon;
 use pulp::cast;
 
-use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
+use crate::select::{
+    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<Neon>();
 
@@ -218,5 +220,10 @@ impl EstimateShell for Neon {
     ) -> usize {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::estimates_below(Neon::new_unchecked(), sums, adds, line, limit, ids, out) }
+    }
+    #[target_feature(enable = "neon")]
+    unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::least_estimates(Neon::new_unchecked(), sums, adds, line, out) }
     }
 }

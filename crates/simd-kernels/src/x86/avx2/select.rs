@@ -8,7 +8,9 @@ use std::arch::x86_64::{
 use pulp::cast;
 use pulp::x86::V3;
 
-use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
+use crate::select::{
+    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<V3>();
 
@@ -208,5 +210,10 @@ impl EstimateShell for V3 {
     ) -> usize {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::estimates_below(V3::new_unchecked(), sums, adds, line, limit, ids, out) }
+    }
+    #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+    unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::least_estimates(V3::new_unchecked(), sums, adds, line, out) }
     }
 }

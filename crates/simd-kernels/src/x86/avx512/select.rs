@@ -9,7 +9,9 @@ use std::arch::x86_64::{
 use pulp::cast;
 use pulp::x86::V4;
 
-use crate::select::{self, Affine, Compare, Estimate, EstimateShell, Ordered, SelectTable, Shell};
+use crate::select::{
+    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+};
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<V4>();
 
@@ -172,5 +174,12 @@ impl EstimateShell for V4 {
     ) -> usize {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::estimates_below(V4::new_unchecked(), sums, adds, line, limit, ids, out) }
+    }
+    #[target_feature(
+        enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+    )]
+    unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::least_estimates(V4::new_unchecked(), sums, adds, line, out) }
     }
 }
