@@ -112,10 +112,14 @@ pub(crate) fn build<T: Element>(
     })
 }
 
+/// Bytes of a vector that is measured at once as fast as its integers (measured: 100 bytes 1.3 times as fast without
+/// them, 512 as fast).
+const SMALL_VECTOR: usize = 256;
+
 /// Whether an index keeps integer rows beside its vectors.
 pub(crate) fn keeps_bytes<T: Element>(params: &BuildParams, space: &Space) -> bool {
     let bytes = match params.refine {
-        Refine::Auto => size_of::<T>() > 1,
+        Refine::Auto => size_of::<T>() > 1 && space.intake.dim * size_of::<T>() > SMALL_VECTOR,
         given => given == Refine::Bytes,
     };
     bytes && !space.is_lossless::<T>()

@@ -13,7 +13,8 @@ use crate::quantiser::SymbolBits;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refine {
-    /// [`Refine::Bytes`] where vectors are wider than a byte a dimension, else [`Refine::Vectors`].
+    /// [`Refine::Bytes`] where vectors are wider than a byte a dimension and take more than 256 bytes, else
+    /// [`Refine::Vectors`].
     #[default]
     Auto,
     /// One byte a dimension on one step, then the vectors.

@@ -255,7 +255,7 @@ fn sample<T: Element>(dim: usize, metric: Metric, params: &BuildParams, by_zone:
 fn samples() -> &'static [Sample] {
     static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();
     SAMPLES.get_or_init(|| {
-        let plain = BuildParams::new().zones(5);
+        let plain = BuildParams::new().zones(5).refine(Refine::Bytes);
         let twice = plain.clone().second(0.5);
         let product = ScanCode::Product { subspaces: 3, bits: SymbolBits::Four };
         let (rabitq, lvq) = (ScanCode::Rabitq { bits: 2 }, ScanCode::Lvq { bits: 8 });

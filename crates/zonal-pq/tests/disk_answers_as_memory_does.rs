@@ -106,7 +106,7 @@ fn same<T: Element>(metric: Metric, params: &BuildParams) {
 
 #[test]
 fn of_every_element_type_and_metric() {
-    let plain = BuildParams::new().zones(12);
+    let plain = BuildParams::new().zones(12).refine(Refine::Bytes);
     for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
         same::<f32>(metric, &plain);
         same::<f16>(metric, &plain);
@@ -126,7 +126,7 @@ fn of_every_element_type_and_metric() {
 #[test]
 fn what_is_read_is_counted() {
     let data: Vec<f32> = elements(&clustered(2000, DIM, 5));
-    let built = build(&data, DIM, Metric::L2, &BuildParams::new().zones(40));
+    let built = build(&data, DIM, Metric::L2, &BuildParams::new().zones(40).refine(Refine::Bytes));
     let folder = tempfile::tempdir().unwrap();
     let disk = on_disk(&built, folder.path(), 4 << 20);
     let mut searcher = DiskSearcher::new().unwrap();
@@ -212,7 +212,8 @@ fn memory_does_not_grow_with_rows() {
 fn filters_and_ranges_answer_as_in_memory() {
     let data: Vec<f32> = elements(&clustered(1500, DIM, 7));
     for (metric, second) in [(Metric::L2, 0.4), (Metric::InnerProduct, 0.0), (Metric::Cosine, 1.0)] {
-        let built = build(&data, DIM, metric, &BuildParams::new().zones(30).second(second));
+        let built =
+            build(&data, DIM, metric, &BuildParams::new().zones(30).refine(Refine::Bytes).second(second));
         let folder = tempfile::tempdir().unwrap();
         let disk = on_disk(&built, folder.path(), 64 << 10);
         let (mut memory, mut searcher) = (Searcher::new().unwrap(), DiskSearcher::new().unwrap());

@@ -61,7 +61,7 @@ fn round_trip<T: Element>(metric: Metric, params: &BuildParams, folder: &Path) {
 #[test]
 fn of_every_element_type_and_metric() {
     let folder = tempfile::tempdir().unwrap();
-    let plain = BuildParams::new().zones(12);
+    let plain = BuildParams::new().zones(12).refine(Refine::Bytes);
     for metric in METRICS {
         round_trip::<f32>(metric, &plain, folder.path());
         round_trip::<f16>(metric, &plain, folder.path());
@@ -75,7 +75,7 @@ fn of_every_element_type_and_metric() {
 #[test]
 fn of_every_kind_of_content() {
     let folder = tempfile::tempdir().unwrap();
-    let plain = BuildParams::new().zones(12);
+    let plain = BuildParams::new().zones(12).refine(Refine::Bytes);
     for metric in METRICS {
         round_trip::<f32>(metric, &plain.clone().second(0.4), folder.path());
         round_trip::<u8>(metric, &plain.clone().second(1.0).refine(Refine::Bytes), folder.path());

@@ -139,8 +139,8 @@ fn model_test(metric: Metric, params: &LiveParams, seed: u64) {
 
 #[test]
 fn answers_are_those_of_a_model() {
-    model_test(Metric::L2, &LiveParams::default(), 1);
-    model_test(Metric::InnerProduct, &LiveParams::default(), 2);
+    model_test(Metric::L2, &LiveParams::new(BuildParams::new().refine(Refine::Bytes)), 1);
+    model_test(Metric::InnerProduct, &LiveParams::new(BuildParams::new().refine(Refine::Bytes)), 2);
     model_test(Metric::Cosine, &LiveParams::new(BuildParams::new().refine(Refine::Vectors)), 3);
     // Small zones, so that they are split and merged all the time.
     model_test(Metric::L2, &LiveParams::default().zone_rows(1, 16), 4);

@@ -38,7 +38,7 @@ fn every_metric<T: Element>(at_least: f64) {
         let queries: Vec<T> = elements(&clustered(20, dim, 2));
         for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
             for params in [
-                BuildParams::new().zones(40),
+                BuildParams::new().zones(40).refine(Refine::Bytes),
                 BuildParams::new().zones(40).second(0.5),
                 BuildParams::new().zones(40).refine(Refine::Bytes).code(ScanCode::Components { dims: 16 }),
             ] {
@@ -134,7 +134,7 @@ fn batches_give_what_single_searches_give() {
         let data: Vec<f32> = elements(&clustered(50_000, 40, 1));
         let queries: Vec<f32> = elements(&clustered(150, 40, 2));
         for build_params in [
-            BuildParams::new().zones(70),
+            BuildParams::new().zones(70).refine(Refine::Bytes),
             BuildParams::new().zones(70).second(0.3),
             BuildParams::new().zones(70).code(ScanCode::Rabitq { bits: 2 }),
             BuildParams::new().zones(70).code(ScanCode::Lvq { bits: 4 }),
@@ -243,5 +243,18 @@ fn a_calibrated_index_keeps_its_word() {
             sum += recall(found, &truth(&data, 32, query, Metric::L2, K, |_| true));
         }
         assert!(sum / 200.0 > f64::from(target) - 0.04, "asked for {target}, found {}", sum / 200.0);
+    }
+}
+
+#[test]
+fn bytes_are_kept_beside_wide_vectors_that_are_not_short() {
+    let bytes = |dim: usize, refine: Refine| {
+        let data: Vec<f32> = elements(&clustered(500, dim, 3));
+        build(&data, dim, Metric::L2, &BuildParams::new().refine(refine)).memory_bytes()
+    };
+    for dim in [8, 64, 65, 200] {
+        let auto = bytes(dim, Refine::Auto);
+        assert_eq!(auto, bytes(dim, if dim > 64 { Refine::Bytes } else { Refine::Vectors }), "{dim}");
+        assert!(bytes(dim, Refine::Vectors) < bytes(dim, Refine::Bytes));
     }
 }

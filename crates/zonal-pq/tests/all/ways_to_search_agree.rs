@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::sets::{build, clustered, elements};
 use simd_kernels::{Element, Rows, f16};
 use zonal_pq::{
-    BatchSearcher, BuildParams, DiskIndex, Error, LiveParams, LiveZonal, Metric, NO_NEIGHBOR, SearchParams,
-    Searcher, ZonalPq,
+    BatchSearcher, BuildParams, DiskIndex, Error, LiveParams, LiveZonal, Metric, NO_NEIGHBOR, Refine,
+    SearchParams, Searcher, ZonalPq,
 };
 
 const DIM: usize = 24;
@@ -55,7 +55,7 @@ fn lent_finds_the_same<T: Element>(metric: Metric, params: BuildParams) {
 
 #[test]
 fn lent_vectors_are_as_good_as_own_ones() {
-    let zones = || BuildParams::new().zones(40);
+    let zones = || BuildParams::new().zones(40).refine(Refine::Bytes);
     lent_finds_the_same::<f32>(Metric::L2, zones());
     lent_finds_the_same::<f16>(Metric::Cosine, zones().second(0.5));
     lent_finds_the_same::<u8>(Metric::InnerProduct, zones());
