@@ -12,6 +12,7 @@ use crate::head::{HeadCode, HeadQuery, HeadScratch};
 use crate::quantiser::{
     BLOCK_ROWS, Factors, Lvq, Metric as Estimated, Prepared, ProductQuantiser, Quantiser, Rabitq, Scratch,
 };
+use crate::unit::Unit;
 
 /// How the rows of a zone are coded for the scan.
 #[derive(Debug)]
@@ -75,6 +76,17 @@ impl Code {
             Code::Lvq(_) => 3,
             Code::Rabitq(_) | Code::Product(_) => 2,
         }
+    }
+
+    /// How rows lie in units.
+    pub(crate) fn unit(&self) -> Unit {
+        let width = match self.quantiser().map(|quantiser| quantiser.layout().row_bytes()) {
+            None => 4,
+            // Planes, a byte a row.
+            Some(0) => 1,
+            Some(bytes) => bytes,
+        };
+        Unit { rows: self.unit_rows(), bytes: self.unit_bytes(), width, columns: self.columns() }
     }
 
     /// Makes a query ready.

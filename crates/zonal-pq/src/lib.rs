@@ -101,6 +101,7 @@ mod route;
 mod search;
 mod space;
 mod spread;
+mod unit;
 mod zones;
 
 pub use batch::{BatchSearcher, NO_NEIGHBOR};

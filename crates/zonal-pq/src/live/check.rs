@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use simd_kernels::{Element, PANEL_ROWS, Rows};
+use simd_kernels::{Element, Rows};
 
 use super::draft::{Draft, Place};
 use crate::Error;
@@ -44,10 +44,11 @@ impl<T: Element> Draft<T> {
         for (at, zone) in self.zones.iter().enumerate() {
             let rows = zone.len();
             checked.largest = checked.largest.max(rows);
-            let panels = rows.div_ceil(PANEL_ROWS);
             let shape = self.shape;
-            if (zone.codes.len(), zone.factors.len()) != (panels * shape.panel, panels * PANEL_ROWS) {
-                return fail("codes", "not as many panels as rows need");
+            if (zone.codes.len(), zone.factors.len())
+                != (shape.unit.bytes_of(rows), shape.unit.factors_of(rows))
+            {
+                return fail("codes", "not as many units as rows need");
             }
             let norms = if shape.norms { rows } else { 0 };
             if (zone.vectors.len(), zone.bytes.len(), zone.norms.len())
@@ -76,9 +77,7 @@ impl<T: Element> Draft<T> {
                 return fail("factors", "not those of the vectors");
             }
             for row in 0..rows {
-                let groups = (0..shape.panel / 64)
-                    .map(|group| row / PANEL_ROWS * shape.panel + group * 64 + row % PANEL_ROWS * 4);
-                if groups.into_iter().any(|at| part.codes.get(at..at + 4) != zone.codes.get(at..at + 4)) {
+                if shape.unit.code(row).any(|at| part.codes.get(at.clone()) != zone.codes.get(at)) {
                     return fail("codes", "not those of the vectors");
                 }
             }

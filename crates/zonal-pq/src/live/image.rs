@@ -188,7 +188,7 @@ pub(crate) fn open<T: Element>(path: &Path, params: &LiveParams) -> Result<(Stat
     let shape = Shape {
         dim,
         bytes: if keeps_bytes::<T>(&params.build, &space) { row_dim } else { 0 },
-        panel: code.unit_bytes(),
+        unit: code.unit(),
         norms: metric != Metric::L2,
     };
     let made = blocks(zones, 16, |range| {

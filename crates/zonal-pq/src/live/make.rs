@@ -12,7 +12,6 @@ use super::table::Table;
 use super::zone::{Shape, Zone};
 use crate::Error;
 use crate::build::{self, Part, zones_for};
-use crate::code::Code;
 use crate::index::ZonalPq;
 use crate::parallel::blocks;
 use crate::posting::Postings;
@@ -26,11 +25,6 @@ fn density(zones: usize, rows: usize) -> f64 {
 impl<T: Element> State<T> {
     /// The vectors of a frozen index, `keys[id]` for each id; second places are left out.
     pub(crate) fn from_frozen(index: ZonalPq<T>, keys: &[u64]) -> Result<Self, Error> {
-        if !matches!(index.code, Code::Head(_)) {
-            // Others lie in larger units, which rows cannot be moved within one by one yet.
-            let value = format!("{:?}", index.code());
-            return Err(Error::Parameter { argument: "code", value, expected: "components, to change" });
-        }
         index.expect_vectors()?;
         let dim = index.space.dim();
         let frozen = &index.postings;
@@ -38,7 +32,7 @@ impl<T: Element> State<T> {
         let shape = Shape {
             dim: index.space.intake.dim,
             bytes: if Postings::<T>::has_bytes(frozen) { dim } else { 0 },
-            panel: index.code.unit_bytes(),
+            unit: index.code.unit(),
             norms: index.space.metric != Metric::L2,
         };
         let mut centroids = Vec::with_capacity(zones * dim);

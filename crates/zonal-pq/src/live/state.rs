@@ -95,7 +95,7 @@ impl<T: Element> Postings<T> for State<T> {
     #[inline]
     fn scanned(&self, zone: u32) -> Scanned<'_> {
         let none = Scanned { len: 0, codes: &[], places: 0, factors: &[] };
-        self.zones.get(zone).map_or(none, |zone| zone.scanned())
+        self.zones.get(zone).map_or(none, |zone| zone.scanned(self.shape))
     }
 
     #[inline]

@@ -1,14 +1,12 @@
 //! What one zone holds in an index that changes: rows that are appended, and removed by moving the last one there.
 
 use layouts::AlignedVec;
-use simd_kernels::{Element, PANEL_ROWS};
+use simd_kernels::Element;
 
 use crate::Error;
 use crate::build::Part;
 use crate::posting::Scanned;
-
-/// Bytes of a group of a panel: four of each of its rows.
-const GROUP: usize = 4 * PANEL_ROWS;
+use crate::unit::Unit;
 
 /// The lengths that all zones of an index share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +15,16 @@ pub(crate) struct Shape {
     pub(crate) dim: usize,
     /// Elements of an integer row, where they are kept, else 0.
     pub(crate) bytes: usize,
-    /// Bytes of a panel of codes.
-    pub(crate) panel: usize,
+    /// How rows lie in codes and factors.
+    pub(crate) unit: Unit,
     /// Whether a number is kept for each vector.
     pub(crate) norms: bool,
 }
 
 /// A zone.
 ///
-/// Invariants: `codes` and `factors` are whole panels, as many as `slots` need, with infinite factors after the last
-/// row; the others have one entry a row.
+/// Invariants: `codes` and `factors` are whole units, as many as `slots` need, in which the places after the last row are
+/// [vacated](Unit::vacate); the others have one entry a row.
 #[derive(Debug)]
 pub(crate) struct Zone<T> {
     pub(crate) codes: AlignedVec<u8>,
@@ -58,11 +56,11 @@ impl<T: Element> Zone<T> {
 
     /// What a scan reads.
     #[inline]
-    pub(crate) fn scanned(&self) -> Scanned<'_> {
+    pub(crate) fn scanned(&self, shape: Shape) -> Scanned<'_> {
         Scanned {
             len: self.slots.len(),
             codes: &self.codes,
-            places: self.factors.len(),
+            places: shape.unit.places(self.slots.len()),
             factors: &self.factors,
         }
     }
@@ -70,10 +68,9 @@ impl<T: Element> Zone<T> {
     /// A copy with room for `more` rows.
     pub(crate) fn copy(&self, shape: Shape, more: usize) -> Result<Self, Error> {
         let rows = self.len() + more;
-        let panels = rows.div_ceil(PANEL_ROWS);
         Ok(Self {
-            codes: copy(&self.codes, panels * shape.panel)?,
-            factors: copy(&self.factors, panels * PANEL_ROWS)?,
+            codes: copy(&self.codes, shape.unit.bytes_of(rows))?,
+            factors: copy(&self.factors, shape.unit.factors_of(rows))?,
             slots: copy(&self.slots, rows)?,
             bytes: copy(&self.bytes, rows * shape.bytes)?,
             vectors: copy(&self.vectors, rows * shape.dim)?,
@@ -93,15 +90,14 @@ impl<T: Element> Zone<T> {
     where
         T: 'a,
     {
-        let first = self.len();
+        let (first, unit) = (self.len(), shape.unit);
         let more = slots.len();
         room(&mut self.slots, more)?;
         room(&mut self.vectors, more * shape.dim)?;
         room(&mut self.bytes, more * shape.bytes)?;
         room(&mut self.norms, more * usize::from(shape.norms))?;
-        let panels = (first + more).div_ceil(PANEL_ROWS) - first.div_ceil(PANEL_ROWS);
-        room(&mut self.codes, panels * shape.panel)?;
-        room(&mut self.factors, panels * PANEL_ROWS)?;
+        room(&mut self.codes, unit.bytes_of(first + more) - unit.bytes_of(first))?;
+        room(&mut self.factors, unit.factors_of(first + more) - unit.factors_of(first))?;
         for slot in slots {
             self.slots.push(slot)?;
         }
@@ -116,20 +112,13 @@ impl<T: Element> Zone<T> {
         if shape.norms {
             self.norms.extend_from_slice(&part.norms)?;
         }
-        let panels = self.len().div_ceil(PANEL_ROWS);
-        self.codes.resize(panels * shape.panel, 0)?;
-        self.factors.resize(panels * PANEL_ROWS, f32::INFINITY)?;
-        for from in 0..self.len() - first {
-            let to = first + from;
-            if let (Some(out), Some(&factor)) = (self.factors.get_mut(to), part.factors.get(from)) {
-                *out = factor;
-            }
-            let old = part.codes.get(from / PANEL_ROWS * shape.panel..).unwrap_or_default();
-            let new = self.codes.get_mut(to / PANEL_ROWS * shape.panel..).unwrap_or_default();
-            let groups = new.chunks_exact_mut(GROUP).zip(old.chunks_exact(GROUP)).take(shape.panel / GROUP);
-            for (new, old) in groups {
-                new[to % PANEL_ROWS * 4..][..4].copy_from_slice(&old[from % PANEL_ROWS * 4..][..4]);
-            }
+        let (before, rows) = (unit.places(first), self.len());
+        self.codes.resize(unit.bytes_of(rows), 0)?;
+        self.factors.resize(unit.factors_of(rows), 0.0)?;
+        (before..unit.places(rows)).for_each(|row| unit.vacate(&mut self.factors, row));
+        let from = (&part.codes[..], &part.factors[..]);
+        for row in 0..rows - first {
+            unit.copy(from, row, (&mut self.codes, &mut self.factors), first + row);
         }
         Ok(())
     }
@@ -139,7 +128,6 @@ impl<T: Element> Zone<T> {
         let Some(last) = self.len().checked_sub(1).filter(|&last| row <= last) else { return };
         if row != last {
             self.slots[row] = self.slots[last];
-            self.factors[row] = self.factors[last];
             self.vectors.copy_within(last * shape.dim..(last + 1) * shape.dim, row * shape.dim);
             if shape.bytes > 0 {
                 self.bytes.copy_within(last * shape.bytes..(last + 1) * shape.bytes, row * shape.bytes);
@@ -147,16 +135,11 @@ impl<T: Element> Zone<T> {
             if shape.norms {
                 self.norms[row] = self.norms[last];
             }
-            for group in 0..shape.panel / GROUP {
-                let place =
-                    |row: usize| row / PANEL_ROWS * shape.panel + group * GROUP + row % PANEL_ROWS * 4;
-                self.codes.copy_within(place(last)..place(last) + 4, place(row));
-            }
+            shape.unit.copy_within(&mut self.codes, &mut self.factors, last, row);
         }
-        self.factors[last] = f32::INFINITY;
-        let panels = last.div_ceil(PANEL_ROWS);
-        self.codes.truncate(panels * shape.panel);
-        self.factors.truncate(panels * PANEL_ROWS);
+        shape.unit.vacate(&mut self.factors, last);
+        self.codes.truncate(shape.unit.bytes_of(last));
+        self.factors.truncate(shape.unit.factors_of(last));
         self.slots.truncate(last);
         self.vectors.truncate(last * shape.dim);
         self.bytes.truncate(last * shape.bytes);

@@ -1,12 +1,13 @@
 //! The changing index against a map and an exact scan, and what it says to bad input.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simd_kernels::Rows;
+use zonal_pq::quantiser::SymbolBits;
 use zonal_pq::{
     BuildParams, Error, Found, LiveBatchSearcher, LiveParams, LiveSearcher, LiveZonal, Metric, NOT_FOUND,
-    Refine, SearchParams, ZonalPq,
+    Refine, ScanCode, SearchParams, ZonalPq,
 };
 
 const DIM: usize = 12;
@@ -145,6 +146,61 @@ fn answers_are_those_of_a_model() {
     // Small zones, so that they are split and merged all the time.
     model_test(Metric::L2, &LiveParams::default().zone_rows(1, 16), 4);
     model_test(Metric::Cosine, &LiveParams::default().zone_rows(2, 32).neighbours(8).upkeep(1), 5);
+}
+
+/// Codes that lie by rows and by planes, of one, two and three columns of factors.
+fn codes() -> [ScanCode; 6] {
+    let product = |bits| ScanCode::Product { subspaces: 6, bits };
+    [
+        ScanCode::Rabitq { bits: 1 },
+        ScanCode::Rabitq { bits: 4 },
+        ScanCode::Lvq { bits: 4 },
+        ScanCode::Lvq { bits: 8 },
+        product(SymbolBits::Four),
+        product(SymbolBits::Eight),
+    ]
+}
+
+#[test]
+fn codes_of_every_kind_change() {
+    for (code, seed) in codes().into_iter().zip(20..) {
+        let params = LiveParams::new(BuildParams::new().code(code)).zone_rows(2, 100);
+        model_test(Metric::L2, &params, seed);
+    }
+}
+
+/// Codes are what is scanned: with few candidates most of the nearest are found only if they are those of the rows.
+#[test]
+fn moved_codes_are_still_those_of_their_rows() {
+    for code in codes().into_iter().chain([ScanCode::Components { dims: 8 }]) {
+        let mut random = Random(30);
+        let params = LiveParams::new(BuildParams::new().code(code));
+        let mut index = LiveZonal::<f32>::new(DIM, Metric::L2, &params).unwrap();
+        let mut model = BTreeMap::new();
+        for _ in 0..10 {
+            let keys: Vec<u64> =
+                (0..400).map(|_| random.next() % 2000).collect::<BTreeSet<_>>().into_iter().collect();
+            let data: Vec<f32> = keys.iter().flat_map(|_| random.vector(40)).collect();
+            let rows = Rows::new(&data, DIM).unwrap();
+            index.upsert_batch(&keys, rows).unwrap();
+            model.extend(keys.iter().copied().zip(rows.iter().map(<[f32]>::to_vec)));
+            let gone: Vec<u64> =
+                (0..200).map(|_| random.next() % 2000).filter(|key| model.remove(key).is_some()).collect();
+            index.remove_batch(&gone).unwrap();
+        }
+        let mut searcher = LiveSearcher::new().unwrap();
+        let (mut met, snapshot) = (0, index.snapshot());
+        for _ in 0..40 {
+            let query = random.vector(40);
+            let mut exact: Vec<(f32, u64)> =
+                model.iter().map(|(&key, vector)| (distance(Metric::L2, &query, vector), key)).collect();
+            exact.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let params = SearchParams::new(10, usize::MAX).rerank(100);
+            let found = snapshot.search(&mut searcher, &query, &params).unwrap();
+            met += exact[..10].iter().filter(|(_, key)| found.iter().any(|x| x.key == *key)).count();
+        }
+        assert!(met >= 380, "{code:?}: {met} of 400");
+    }
 }
 
 /// Like data in `u8`, of which no integer rows are kept beside the vectors.

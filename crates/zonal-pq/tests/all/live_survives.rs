@@ -8,7 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use simd_kernels::Rows;
-use zonal_pq::{Durability, Error, LiveParams, LiveSearcher, LiveZonal, Metric, SearchParams};
+use zonal_pq::quantiser::SymbolBits;
+use zonal_pq::{
+    BuildParams, Durability, Error, LiveParams, LiveSearcher, LiveZonal, Metric, ScanCode, SearchParams,
+};
 
 const DIM: usize = 6;
 /// Where the child of the kill test finds its folder.
@@ -245,19 +248,25 @@ fn damage_is_refused() {
     }
 }
 
-/// Every metric and kind of element comes back as it was, and goes on.
+/// Every metric and kind of code comes back as it was, and goes on.
 #[test]
 fn files_bring_back_what_was_saved() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.nigh");
     let data: Vec<f32> = (0..9000).map(|x| ((x * x % 7919) as f32 * 0.37).sin()).collect();
     let rows = Rows::new(&data, 9).unwrap();
-    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
-        let mut index = LiveZonal::new(9, metric, &LiveParams::default()).unwrap();
+    let product = ScanCode::Product { subspaces: 3, bits: SymbolBits::Four };
+    let others = [ScanCode::Rabitq { bits: 2 }, ScanCode::Lvq { bits: 8 }, product];
+    let metrics = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
+    for (metric, code) in
+        metrics.map(|metric| (metric, ScanCode::Auto)).into_iter().chain(metrics.into_iter().zip(others))
+    {
+        let params = LiveParams::new(BuildParams::new().code(code));
+        let mut index = LiveZonal::new(9, metric, &params).unwrap();
         index.insert_batch(&(500..1500).collect::<Vec<_>>(), rows).unwrap();
         index.remove_batch(&(600..700).collect::<Vec<_>>()).unwrap();
         index.save(&path).unwrap();
-        let mut again = LiveZonal::load(&path, &LiveParams::default()).unwrap();
+        let mut again = LiveZonal::load(&path, &params).unwrap();
         assert_eq!((again.metric(), again.dim(), again.recovery()), (metric, 9, None));
         assert_eq!(again.snapshot().keys(), index.snapshot().keys());
         assert_eq!(again.check().unwrap(), index.check().unwrap());
