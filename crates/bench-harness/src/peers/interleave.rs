@@ -1,29 +1,18 @@
-//! All parties in turns: builds the peers' indexes, then measures every search point once a round.
+//! All parties in turns: every search point is measured once a round.
 
-use std::collections::HashMap;
-
-use tempfile::TempDir;
-
-use super::data::{hand_over, is_known};
-use super::message::{How, Ready, words};
-use super::process::{PeerProcess, Place};
+use super::guest::{Guest, Guests, peer_records};
+use super::lane::{Lane, Task, has_ended, our_lanes, their_lanes, thin_out};
+use super::message::{How, words};
 use super::{PeerError, PeerSettings, PeersError};
 use crate::dataset::Dataset;
 use crate::engine::{EngineError, Index, Suite};
 use crate::progress::Progress;
-use crate::protocol::{Clock, Mode, Threads, Timing, cores, measure, percentile};
+use crate::protocol::{Clock, Mode, Threads, Timing, measure, percentile};
 use crate::recall::{Recall, recall};
 use crate::record::Record;
-use crate::run::{RunError, Settings, ids_of, record_of, spread_over};
-use crate::vectors::{Matrix, Vectors};
+use crate::run::{RunError, Settings, ids_of, record_of};
 use crate::write;
 
-/// A curve of a peer ends at this recall: beyond it there is nothing to compare.
-const ENOUGH: f64 = 0.9995;
-/// A peer's point that another one of its own beats by this factor, at no less recall, is not repeated.
-const BEATEN: f64 = 1.3;
-/// Below this recall no point is of use.
-const USELESS: f64 = 0.5;
 /// Queries whose latency is taken one Python call at a time.
 const LATENCIES: usize = 1000;
 /// The share of a core below which a reader is told that the machine was busy.
@@ -65,63 +54,6 @@ pub(crate) struct Outcome {
     pub(crate) notices: Vec<String>,
 }
 
-/// A search point that takes its turn in every round.
-#[derive(Debug)]
-struct Lane {
-    /// The point of our grid, or the setting of the peer's.
-    point: usize,
-    task: Task,
-    timing: Timing,
-    recall: Option<Recall>,
-    /// What was found, where it is to be written.
-    ids: Vec<Vec<u32>>,
-    distances: Option<f64>,
-    is_open: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Task {
-    Ours(Mode),
-    Peer(How),
-}
-
-impl Lane {
-    fn new(point: usize, task: Task) -> Self {
-        Self {
-            point,
-            task,
-            timing: Timing::default(),
-            recall: None,
-            ids: Vec::new(),
-            distances: None,
-            is_open: true,
-        }
-    }
-
-    /// Takes the figures of one more run; the latencies are those of the best one.
-    fn add(&mut self, timing: Timing) {
-        if timing.best_qps() > self.timing.best_qps() {
-            self.timing.latencies_us = timing.latencies_us;
-        }
-        self.timing.qps_runs.extend(timing.qps_runs);
-        self.timing.cpu_qps_runs.extend(timing.cpu_qps_runs);
-        self.timing.paces.extend(timing.paces);
-    }
-}
-
-/// A peer and how it fares.
-#[derive(Debug)]
-struct Guest {
-    name: String,
-    process: Option<PeerProcess>,
-    ready: Ready,
-    /// Whether it got through the first round: before that its curve is not complete.
-    is_complete: bool,
-    /// Recalls found so far along each of its curves.
-    curves: HashMap<(How, String), Vec<f64>>,
-    refusals: Vec<String>,
-}
-
 struct Round<'a> {
     settings: &'a Settings,
     dataset: &'a Dataset,
@@ -129,52 +61,6 @@ struct Round<'a> {
     contenders: &'a [Contender],
     threads: &'a Threads,
     progress: &'a dyn Progress,
-}
-
-/// The peers of a data set, with their indexes built.
-#[derive(Debug, Default)]
-pub(crate) struct Guests {
-    // The processes end first: their files lie in the folder.
-    guests: Vec<Guest>,
-    folder: Option<TempDir>,
-}
-
-impl Guests {
-    /// Hands the data over, starts the peers, and lets each build its index, on the core that ours are measured on or,
-    /// where `pinned` is not set, on any.
-    pub(crate) fn invite(
-        (settings, peers): (&Settings, &PeerSettings),
-        dataset: &Dataset,
-        pinned: bool,
-        progress: &dyn Progress,
-        notices: &mut Vec<String>,
-    ) -> Result<Self, RunError> {
-        if !is_known(dataset.metric) {
-            let (name, metric) = (&dataset.name, dataset.metric);
-            notices.push(format!("{name}: no peers, none of them is called with the metric {metric} here"));
-            return Ok(Self::default());
-        }
-        let (folder, rounded) = hand_over(dataset, &peers.work)?;
-        if rounded {
-            notices.push(format!("{}: the peers got elements rounded to f32", dataset.name));
-        }
-        let guests = invite(settings, peers, (dataset, folder.path(), pinned), progress, notices);
-        Ok(Self { guests, folder: Some(folder) })
-    }
-
-    /// The time that passed while a peer (`peer:NAME`) built.
-    pub(crate) fn build_wall(&self, index: &str) -> Option<f64> {
-        let name = index.strip_prefix("peer:")?;
-        self.guests.iter().find(|guest| guest.name == name).map(|guest| guest.ready.build_s)
-    }
-
-    /// Leaves a filter beside the data: 1 for every row that may be found.
-    pub(crate) fn hand_filter(&self, name: &str, allowed: Vec<u8>) -> Result<(), RunError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let allowed = Vectors::U8(Matrix::new(allowed, 1).map_err(PeersError::from)?);
-        let path = folder.path().join(format!("filter-{name}.npy"));
-        Ok(write::vectors(&path, &allowed).map_err(PeersError::from)?)
-    }
 }
 
 /// Invites the peers and measures all parties in turns. What befalls a peer ends in a notice; what befalls us is an
@@ -281,68 +167,6 @@ fn write_results(
         }
     }
     Ok(())
-}
-
-/// Starts the peers one after the other and lets each build its index.
-fn invite(
-    settings: &Settings,
-    peers: &PeerSettings,
-    (dataset, folder, pinned): (&Dataset, &std::path::Path, bool),
-    progress: &dyn Progress,
-    notices: &mut Vec<String>,
-) -> Vec<Guest> {
-    let place = Place {
-        folder,
-        metric: dataset.metric.name(),
-        k: settings.k.min(dataset.base.len()),
-        queries: dataset.queries.len(),
-        core: cores(1).first().copied().filter(|_| pinned),
-    };
-    let mut guests = Vec::new();
-    for (number, command) in peers.commands.iter().enumerate() {
-        progress.start(&format!("peer {} builds on {}", command.name, dataset.name), 0);
-        let started = PeerProcess::start(command, number, place, peers.limits);
-        progress.finish();
-        match started {
-            Ok(process) => guests.push(Guest {
-                name: command.name.clone(),
-                ready: process.ready.clone(),
-                process: Some(process),
-                is_complete: false,
-                curves: HashMap::new(),
-                refusals: Vec::new(),
-            }),
-            Err(error) => {
-                notices.push(format!("{}: peer {} not measured: {error}", dataset.name, command.name));
-            }
-        }
-    }
-    guests
-}
-
-fn our_lanes(contender: &Contender, settings: &Settings) -> Vec<Lane> {
-    let points = spread_over(contender.index.grid().len(), settings.points);
-    points
-        .into_iter()
-        .flat_map(|point| settings.modes.iter().map(move |&mode| Lane::new(point, Task::Ours(mode))))
-        .collect()
-}
-
-/// A native loop over single queries is both its single-query and its batch speed, and timed once.
-fn their_lanes(guest: &Guest, settings: &Settings) -> Vec<Lane> {
-    let hows: Vec<How> = match guest.ready.is_loop {
-        true => vec![How::Loop],
-        false => settings.modes.iter().map(|mode| how_of(*mode)).collect(),
-    };
-    let points = 0..guest.ready.grid.len();
-    points.flat_map(|point| hows.iter().map(move |&how| Lane::new(point, Task::Peer(how)))).collect()
-}
-
-const fn how_of(mode: Mode) -> How {
-    match mode {
-        Mode::Single => How::Calls,
-        Mode::Batch => How::Batch,
-    }
 }
 
 impl Round<'_> {
@@ -495,32 +319,6 @@ impl Round<'_> {
     }
 }
 
-/// Whether a curve has come to its end: enough recall, or two settings that spared less than a tenth of the misses.
-fn has_ended(found: &[f64]) -> bool {
-    match found {
-        [.., last] if *last >= ENOUGH => true,
-        [.., third, _, last] => 1.0 - last > 0.9 * (1.0 - third) && *last > USELESS,
-        _ => false,
-    }
-}
-
-/// Closes the points that say nothing: found too little, or clearly beaten by another one of the same peer.
-fn thin_out(lanes: &mut [Lane], clock: Clock) {
-    let figure = |lane: &Lane| Some((lane.recall?.by_tie, lane.timing.best_by(clock)));
-    let all: Vec<_> = lanes.iter().map(|lane| figure(lane).filter(|_| lane.is_open)).collect();
-    let hows: Vec<_> = lanes.iter().map(|lane| format!("{:?}", lane.task)).collect();
-    for (at, lane) in lanes.iter_mut().enumerate() {
-        let Some((recall, qps)) = all[at] else {
-            lane.is_open = false;
-            continue;
-        };
-        let rivals =
-            all.iter().zip(&hows).filter(|(_, how)| **how == hows[at]).filter_map(|(rival, _)| *rival);
-        let beaten = rivals.into_iter().any(|(more, faster)| more >= recall && faster > BEATEN * qps);
-        lane.is_open = recall >= USELESS && !beaten;
-    }
-}
-
 /// Says so when a party did not have its core for itself.
 fn busy(
     contenders: &[Contender],
@@ -551,98 +349,5 @@ fn busy(
             Clock::Cpu => "; speeds are by CPU time, latencies are not",
         };
         notices.push(format!("the machine was busy, shares of the core: {}{advice}", shares.join(", ")));
-    }
-}
-
-fn peer_records(guest: &Guest, lane: &Lane, settings: &Settings, dataset: &Dataset) -> Vec<Record> {
-    let (Task::Peer(how), Some(recall), true) = (lane.task, lane.recall, lane.is_open) else {
-        return Vec::new();
-    };
-    let (ready, timing) = (&guest.ready, &lane.timing);
-    let setting = words(&ready.grid[lane.point]);
-    let modes = settings.modes.iter().filter(|mode| how == How::Loop || how == how_of(**mode));
-    let latency = |mode: Mode, share| match mode {
-        Mode::Single => percentile(&timing.latencies_us, share),
-        Mode::Batch => None,
-    };
-    modes
-        .map(|&mode| Record {
-            suite: "peers".to_owned(),
-            index: format!("peer:{}", guest.name),
-            params: format!("{} {setting}", ready.params),
-            build: ready.params.clone(),
-            dataset: dataset.name.clone(),
-            metric: dataset.metric.name().to_owned(),
-            dtype: ready.codes.clone(),
-            n: dataset.base.len(),
-            dim: dataset.base.dim(),
-            k: settings.k,
-            threads: 1,
-            mode: mode.name().to_owned(),
-            peer: Some(ready.library.clone()),
-            how: Some(how.words().to_owned()),
-            clock: (settings.clock == Clock::Cpu).then(|| settings.clock.name().to_owned()),
-            build_cpu_s: ready.build_cpu_s,
-            build_s: Some(match settings.clock {
-                Clock::Wall => ready.build_s,
-                Clock::Cpu => ready.build_cpu_s.unwrap_or(ready.build_s),
-            }),
-            index_bytes: ready.index_bytes,
-            resident_bytes: ready.resident_bytes,
-            recall_id: Some(recall.by_id),
-            recall_eps: Some(recall.by_distance),
-            recall_tie: Some(recall.by_tie),
-            qps: timing.best_by(settings.clock),
-            qps_runs: timing.runs_by(settings.clock).to_vec(),
-            p50_us: latency(mode, 0.5),
-            p95_us: latency(mode, 0.95),
-            p99_us: latency(mode, 0.99),
-            latency_us: match mode {
-                Mode::Single => Record::latency_points(&timing.latencies_us),
-                Mode::Batch => Vec::new(),
-            },
-            queries: dataset.queries.len(),
-            runs: timing.qps_runs.len(),
-            ..Record::default()
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lane(how: How, recall: f64, qps: f64) -> Lane {
-        let recall = Some(Recall { by_id: recall, by_distance: recall, by_tie: recall });
-        let timing = Timing { qps_runs: vec![qps], ..Timing::default() };
-        Lane { recall, timing, ..Lane::new(0, Task::Peer(how)) }
-    }
-
-    #[test]
-    fn only_points_that_say_something_are_repeated() {
-        let mut lanes = vec![
-            lane(How::Loop, 0.4, 900.0),
-            lane(How::Loop, 0.9, 100.0),
-            lane(How::Loop, 0.9, 120.0),
-            lane(How::Loop, 0.95, 140.0),
-            lane(How::Loop, 0.99, 20.0),
-            lane(How::Batch, 0.9, 10.0),
-            Lane::new(0, Task::Peer(How::Loop)),
-        ];
-        thin_out(&mut lanes, Clock::Wall);
-        let open: Vec<bool> = lanes.iter().map(|lane| lane.is_open).collect();
-        assert_eq!(open, [false, false, true, true, true, true, false]);
-    }
-
-    #[test]
-    fn a_curve_ends_with_enough_recall_or_no_gain() {
-        assert!(has_ended(&[0.5, 0.9996]));
-        assert!(has_ended(&[0.9, 0.99, 0.9903, 0.9904]));
-        assert!(
-            !has_ended(&[0.99, 0.998, 0.9985, 0.9987]),
-            "few misses are left, and a third of them was spared"
-        );
-        assert!(!has_ended(&[0.1, 0.1, 0.1]), "nothing found yet is no end");
-        assert!(!has_ended(&[]));
     }
 }

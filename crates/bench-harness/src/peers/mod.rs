@@ -14,7 +14,9 @@
 //! the run with the reason, and the others go on.
 
 mod data;
+mod guest;
 mod interleave;
+mod lane;
 mod message;
 mod process;
 pub mod standing;
@@ -22,7 +24,8 @@ pub mod standing;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use interleave::{Contender, Guests, Measured, interleave, turns};
+pub(crate) use guest::Guests;
+pub(crate) use interleave::{Contender, Measured, interleave, turns};
 pub use message::How;
 
 /// How a peer's process is started. Arguments for data, metric, k, core and answers are added to these.
