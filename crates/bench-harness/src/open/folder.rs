@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Found, OpenError, OpenOptions, metric_of, stem};
+use super::{Found, OpenError, OpenOptions, first_rows, metric_of, stem};
 use crate::dataset::Metric;
 use crate::format::Format;
 use crate::read;
@@ -71,20 +71,25 @@ impl Files {
 
 pub(super) fn find(folder: &Path, options: &OpenOptions<'_>) -> Result<Found, OpenError> {
     let files = Files::of(folder)?;
-    let name = stem(folder);
+    let mut name = stem(folder);
     let source = format!("folder {}", folder.display());
     if files.find(&["gt_base_rows"], &IDS)?.is_some() {
         return coordinates(&files, name, source);
     }
-    let base = read::vectors(files.need(&["base", "train", "train-images"], &VECTORS)?, options.limit_base)?;
+    let metric = metric_of(&name);
+    // One more than wanted says whether there are more.
+    let most = options.limit_base.map(|limit| limit.saturating_add(1));
+    let mut base = read::vectors(files.need(&["base", "train", "train-images"], &VECTORS)?, most)?;
     let queries = read::vectors(
         files.need(&["query", "queries", "test", "t10k-images"], &VECTORS)?,
         options.limit_queries,
     )?;
     // With a limit, only truth that was made for just so many base vectors will do.
-    let whole = options.limit_base.is_none_or(|limit| base.len() < limit);
+    let whole = options.limit_base.is_none_or(|limit| base.len() <= limit);
     let truth = match options.limit_base {
         Some(limit) if !whole => {
+            base.truncate(limit);
+            name = first_rows(&name, limit);
             let short =
                 if limit.is_multiple_of(1000) { format!("{}k", limit / 1000) } else { limit.to_string() };
             files.find(&[&format!("groundtruth-base{short}")], &IDS)?
@@ -95,7 +100,7 @@ pub(super) fn find(folder: &Path, options: &OpenOptions<'_>) -> Result<Found, Op
     if let (Some(truth), Some(limit)) = (&mut truth, options.limit_queries) {
         truth.truncate(limit);
     }
-    Ok(Found { metric: metric_of(&name), base, queries, truth, source, name })
+    Ok(Found { metric, base, queries, truth, source, name })
 }
 
 fn ids(path: &Path) -> Result<Matrix<u32>, OpenError> {

@@ -18,7 +18,7 @@ use crate::vectors::{Matrix, Vectors, VectorsError};
 pub struct OpenOptions<'a> {
     /// Neighbours that the truth must know. Computed truth knows at least 100 where there are as many.
     pub k: usize,
-    /// Only the first base vectors.
+    /// Only the first base vectors. A set with more is then called `NAME-first-N`.
     pub limit_base: Option<usize>,
     /// Only the first queries.
     pub limit_queries: Option<usize>,
@@ -216,10 +216,16 @@ fn truth_of(
     Ok(truth)
 }
 
+/// What a set is called of which only the first rows are taken.
+fn first_rows(name: &str, rows: usize) -> String {
+    format!("{name}-first-{rows}")
+}
+
 fn limit(found: &mut Found, options: &OpenOptions<'_>) {
     if let Some(limit) = options.limit_base.filter(|&limit| limit < found.base.len()) {
         found.base.truncate(limit);
         found.truth = None;
+        found.name = first_rows(&found.name, limit);
     }
     if let Some(limit) = options.limit_queries {
         found.queries.truncate(limit);

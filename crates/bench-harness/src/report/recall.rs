@@ -1,5 +1,7 @@
 //! Speed against recall: the plot of ann-benchmarks, with a lane of its own for what is exact.
 
+use std::fmt::Write;
+
 use super::figure;
 use super::plot::{Area, frame};
 use super::scale::{Scale, Spacing};
@@ -9,11 +11,34 @@ use crate::peers::standing;
 use crate::record::Record;
 use crate::run::Run;
 
-const WIDTH: f64 = 500.0;
-const HEIGHT: f64 = 330.0;
-const AREA: Area = Area { left: 58.0, top: 26.0, right: 286.0, bottom: 280.0 };
-/// The lane of what found everything: a logit axis never reaches 1.
-const EXACT: (f64, f64) = (312.0, 358.0);
+/// What a plot measures.
+#[derive(Clone, Copy)]
+struct Size {
+    width: f64,
+    height: f64,
+    area: Area,
+    /// The lane of what found everything: a logit axis never reaches 1.
+    exact: (f64, f64),
+}
+
+/// Two beside one another.
+const SMALL: Size = Size {
+    width: 500.0,
+    height: 330.0,
+    area: Area { left: 58.0, top: 26.0, right: 286.0, bottom: 280.0 },
+    exact: (312.0, 358.0),
+};
+/// One by itself, for many curves.
+const LARGE: Size = Size {
+    width: 1024.0,
+    height: 520.0,
+    area: Area { left: 58.0, top: 26.0, right: 750.0, bottom: 470.0 },
+    exact: (784.0, 846.0),
+};
+/// More curves than this are too many for a small plot.
+const FEW: usize = 8;
+/// Settings that find less are not drawn where there are some that find a good part.
+const LITTLE: f64 = 0.5;
 /// Recall at the right end of the logit axis.
 const HIGHEST: f64 = 0.9999;
 
@@ -27,10 +52,12 @@ pub(super) fn section(run: &Run) -> String {
     }
     let mut body = String::new();
     for pair in groups.chunk_by(|a, b| a.dataset == b.dataset) {
-        body.push_str("<div class=\"pair\">\n");
+        let many = pair.iter().any(|group| group.curves().len() > FEW);
+        let (class, size) = if many { ("wide", LARGE) } else { ("pair", SMALL) };
+        let _ = writeln!(body, "<div class=\"{class}\">");
         for group in pair {
             let caption = format!("{}, {}: recall against queries per second.", group.dataset, group.mode);
-            body.push_str(&figure(&plot(group), &caption));
+            body.push_str(&figure(&plot(group, size), &caption));
         }
         body.push_str("</div>\n");
     }
@@ -43,15 +70,15 @@ pub(super) fn section(run: &Run) -> String {
         "Up and to the right is better. The recall axis is a logit: 0.9, 0.99 and 0.999 are equally hard steps. A \
          neighbour as near as the last true one counts as found, whichever of the two it is. An index that found every neighbour stands in the lane \"1\", beyond the axis, where no approximate index can \
          be placed. The dotted line joins what nothing else beats in both; a curve joins the settings of one index, \
-         solid for ours, dashed for other libraries. Settings that another of the same index beats in both are left \
-         out here; they stand in All results.",
+         solid for ours, dashed for other libraries. Settings that another of the same index beats in both, or that find \
+         less than half, are left out here; they stand in All results.",
         &body,
     )
 }
 
 /// Where a recall lies, in the lane when it is above what the axis shows.
-fn place(scale: &Scale, recall: f64) -> f64 {
-    if recall > HIGHEST { (EXACT.0 + EXACT.1) / 2.0 } else { scale.at(recall) }
+fn place(scale: &Scale, lane: (f64, f64), recall: f64) -> f64 {
+    if recall > HIGHEST { (lane.0 + lane.1) / 2.0 } else { scale.at(recall) }
 }
 
 /// Whether `other` finds as much as `record`, whose recall is given, as fast, and more of one of both.
@@ -61,21 +88,25 @@ fn beats(other: &Record, record: &Record, recall: f64) -> bool {
     })
 }
 
-fn plot(group: &Group<'_>) -> String {
-    let lowest = group.records.iter().filter_map(|record| judged(record)).fold(0.9, f64::min);
+fn plot(group: &Group<'_>, size: Size) -> String {
+    let Size { width, height, area, exact } = size;
+    let found = || group.records.iter().filter_map(|record| judged(record));
+    let least = if found().any(|recall| recall >= 0.9) { LITTLE } else { 0.0 };
+    let lowest = found().filter(|&recall| recall >= least).fold(0.9, f64::min);
     let low = [0.9, 0.8, 0.5, 0.1, 0.01].into_iter().find(|&low| lowest >= low).unwrap_or(0.001);
-    let x = Scale::new(Spacing::Logit, (low, HIGHEST), (AREA.left, AREA.right));
-    let y = Scale::log_around(group.records.iter().map(|record| record.qps), (AREA.bottom, AREA.top));
-    let mut svg = Svg::new(WIDTH, HEIGHT);
+    let x = Scale::new(Spacing::Logit, (low, HIGHEST), (area.left, area.right));
+    let drawn = group.records.iter().filter(|record| judged(record).is_some_and(|recall| recall >= least));
+    let y = Scale::log_around(drawn.map(|record| record.qps), (area.bottom, area.top));
+    let mut svg = Svg::new(width, height);
     let title = format!("recall@{}", group.records.first().map_or(0, |record| record.k));
     svg.rect(
         "band",
-        (EXACT.0, AREA.top),
-        (EXACT.1 - EXACT.0, AREA.bottom - AREA.top),
+        (exact.0, area.top),
+        (exact.1 - exact.0, area.bottom - area.top),
         "found every neighbour",
     );
-    frame(&mut svg, AREA, (&x, &title), (&y, "queries per second"));
-    svg.text("soft", ((EXACT.0 + EXACT.1) / 2.0, AREA.bottom + 18.0), Anchor::Middle, "1");
+    frame(&mut svg, area, (&x, &title), (&y, "queries per second"));
+    svg.text("soft", ((exact.0 + exact.1) / 2.0, area.bottom + 18.0), Anchor::Middle, "1");
     let curves = group.curves();
     let beaten = |record: &Record, recall: f64| {
         let of_same = curves.iter().find(|curve| curve.iter().any(|other| std::ptr::eq(*other, record)));
@@ -85,8 +116,8 @@ fn plot(group: &Group<'_>) -> String {
         .records
         .iter()
         .filter_map(|record| Some((*record, judged(record)?)))
-        .filter(|&(record, recall)| !beaten(record, recall))
-        .map(|(record, recall)| (record, place(&x, recall), y.at(record.qps)))
+        .filter(|&(record, recall)| recall >= least && !beaten(record, recall))
+        .map(|(record, recall)| (record, place(&x, exact, recall), y.at(record.qps)))
         .collect();
     let mut front: Vec<(f64, f64)> = points
         .iter()
@@ -98,8 +129,11 @@ fn plot(group: &Group<'_>) -> String {
     for curve in curves.iter().filter(|curve| curve.len() > 1) {
         let of_curve =
             curve.iter().filter_map(|record| Some((judged(record)?, record.qps))).collect::<Vec<_>>();
-        let line: Vec<_> =
-            standing::front(&of_curve).iter().map(|&(r, qps)| (place(&x, r), y.at(qps))).collect();
+        let line: Vec<_> = standing::front(&of_curve)
+            .iter()
+            .filter(|point| point.0 >= least)
+            .map(|&(r, qps)| (place(&x, exact, r), y.at(qps)))
+            .collect();
         let theirs = if curve.iter().any(|record| record.peer.is_some()) { " theirs" } else { "" };
         svg.polyline(
             &format!("curve {}{theirs}", curve.first().map_or("other", |record| colour(record))),
@@ -116,11 +150,11 @@ fn plot(group: &Group<'_>) -> String {
         })
         .collect();
     let wanted: Vec<f64> = ends.iter().map(|&(_, _, y)| y).collect();
-    let labels = spread(&wanted, 16.0, AREA.top, AREA.bottom);
+    let labels = spread(&wanted, 16.0, area.top, area.bottom);
     for (&(record, x, y), height) in ends.iter().zip(labels) {
         let text = label(record, &curves);
-        svg.line("leader", (x + 7.0, y), (EXACT.1 + 6.0, height));
-        svg.text("", (EXACT.1 + 10.0, height + 4.0), Anchor::Start, &text);
+        svg.line("leader", (x + 7.0, y), (exact.1 + 6.0, height));
+        svg.text("", (exact.1 + 10.0, height + 4.0), Anchor::Start, &text);
     }
     for &(record, x, y) in &points {
         let tip = format!(

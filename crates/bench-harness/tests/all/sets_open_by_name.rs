@@ -90,7 +90,10 @@ fn limits_take_the_first_rows_and_their_own_truth() {
     let opened = open("small-euclidean", &options).unwrap().set;
     assert_eq!((opened.base.clone(), opened.queries.len()), (set.base.prefix(1000), 7));
     let expected = truth::exact(&opened, 100, &Quiet).unwrap();
-    assert_eq!(opened.truth.as_ref(), Some(&expected));
+    assert_eq!(
+        (opened.name.as_str(), opened.truth.as_ref()),
+        ("small-euclidean-first-1000", Some(&expected))
+    );
 
     // Truth that was shipped for this very limit is used: it knows 20 neighbours, computed truth 100.
     let mut first = set.clone();
@@ -102,9 +105,13 @@ fn limits_take_the_first_rows_and_their_own_truth() {
     options.limit_base = Some(999);
     assert_eq!(open("small-euclidean", &options).unwrap().set.truth.unwrap().k(), 100);
 
-    // A limit above the size is none.
-    (options.limit_base, options.limit_queries) = (Some(1_000_000), None);
-    assert_eq!(open("small-euclidean", &options).unwrap().set.truth, set.truth);
+    // A limit of the size or above it is none.
+    options.limit_queries = None;
+    for limit in [set.base.len(), 1_000_000] {
+        options.limit_base = Some(limit);
+        let opened = open("small-euclidean", &options).unwrap().set;
+        assert_eq!((opened.name.as_str(), opened.truth), ("small-euclidean", set.truth.clone()));
+    }
 }
 
 #[test]
