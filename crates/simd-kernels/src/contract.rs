@@ -115,7 +115,7 @@ pub const FAMILIES: &[Family] = &[
         bodies: &[
             baseline(0.7, &[need(&["addps", "fadd"], 128)]),
             body(Tier::Avx2, 20.0, &[need(&["vcvtph2ps"], 256), need(&["vaddps"], 256)]),
-            body(Tier::Avx512, 35.0, &[need(&["vcvtph2ps"], 512), need(&["vaddps"], 512)]),
+            body(Tier::Avx512, 26.0, &[need(&["vcvtph2ps"], 512), need(&["vaddps"], 512)]),
             body(Tier::Neon, 1.5, &[need(&["fcvtl"], 128), need(&["fadd"], 128)]),
         ],
     },
