@@ -1,29 +1,69 @@
 //! One query against panels: distances to points, and bounds of boxes.
 
+use simd_kernels::Kernels;
+
 use super::embed::Norm;
 use crate::scalar::Scalar;
-use crate::space::FANOUT;
+use crate::space::{FANOUT, mark_near};
 
-/// The comparable distance of `query` to every lane of `panels`, in `out`.
+/// Rows whose bits one word holds.
+const WORD: usize = 64;
+
+/// The comparable distance of `query` to every lane of `panels`, in `out`, and in `near` the bits of those within
+/// `limit`, 64 a word: if `one`, of the nearest of 64 only.
 #[inline]
-pub(super) fn distances<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut [T]) {
-    match norm {
-        Norm::L2 => each_panel(query, panels, out, |q, x| (q - x) * (q - x)),
-        Norm::L1 => each_panel(query, panels, out, |q, x| (q - x).magnitude()),
+#[expect(clippy::too_many_arguments, reason = "one step of a search")]
+pub(super) fn distances<T: Scalar>(
+    kernels: &'static Kernels,
+    norm: Norm,
+    query: &[T],
+    panels: &[T],
+    limit: T,
+    one: bool,
+    out: &mut [T],
+    near: &mut Vec<u64>,
+) {
+    if norm == Norm::L1 {
+        each_panel(query, panels, out, |q, x| (q - x).magnitude());
+        return mark_near(out, limit, near);
+    }
+    near.clear();
+    for (panels, out) in panels.chunks(WORD * query.len()).zip(out.chunks_mut(WORD)) {
+        let bits = if one {
+            kernels.panel_nearest(query, panels, limit, out)
+        } else {
+            kernels.panel_within(query, panels, limit, out)
+        };
+        let Ok(bits) = bits else { return near.clear() };
+        near.push(bits);
     }
 }
 
-/// How far `query` lies outside of every lane's box: a bound of the distance to whatever is in it.
+/// How far `query` lies outside of every lane's box: a bound of the distance to whatever is in it. The bits of those
+/// within `limit`, and the lane of the least.
 #[inline]
-pub(super) fn excess<T: Scalar>(norm: Norm, query: &[T], panels: &[T], out: &mut [T]) {
-    let above = |q: T, x: T| greater(x - q, T::ZERO);
-    match norm {
-        Norm::L2 => each_panel(query, panels, out, |q, x| {
-            let above = above(q, x);
-            above * above
-        }),
-        Norm::L1 => each_panel(query, panels, out, above),
+pub(super) fn excess<T: Scalar>(
+    kernels: &'static Kernels,
+    norm: Norm,
+    query: &[T],
+    boxes: &[T],
+    limit: T,
+    out: &mut [T; FANOUT],
+) -> (u32, u32) {
+    if norm == Norm::L2
+        && let Ok(bounds) = kernels.box_bounds(query, boxes, limit, out)
+    {
+        return (bounds.within, bounds.nearest);
     }
+    each_panel(query, boxes, out, |q, x| {
+        let above = greater(x - q, T::ZERO);
+        if norm == Norm::L1 { above } else { above * above }
+    });
+    let mut within = 0;
+    for (lane, &bound) in out.iter().enumerate() {
+        within |= u32::from(bound <= limit) << lane;
+    }
+    (within, FANOUT as u32)
 }
 
 /// How far every lane of `panels` lies outside of box `lane` of a panel of boxes: the numbers that [`excess`] gives.
