@@ -13,6 +13,7 @@ use crate::lookups::LookupTable;
 pub(crate) use crate::lookups::lookup_forms;
 use crate::math::MathTable;
 use crate::panels::{PanelElement, PanelForms};
+use crate::near::NearTable;
 use crate::select::SelectTable;
 use crate::tier::{Tier, TierError, capabilities};
 use crate::view::{Rows, ShapeError, expect_len};
@@ -178,6 +179,7 @@ pub struct Kernels {
     pub(crate) math: MathTable,
     pub(crate) walsh_hadamard: WalshHadamardTable,
     pub(crate) select: SelectTable,
+    pub(crate) near: NearTable,
 }
 
 impl Kernels {
