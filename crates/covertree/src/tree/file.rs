@@ -138,7 +138,12 @@ impl<T: Scalar> VectorTree<T> {
         if bound_boxes(&shape, embedding.width(), &panels)?[..] != boxes[..] {
             return Err(refuse("boxes", 0, "a box is not that of its points"));
         }
-        let space = Vectors { embedding, panels: panels.into(), boxes: Storage::from(boxes), kernels: Kernels::active()? };
+        let space = Vectors {
+            embedding,
+            panels: panels.into(),
+            boxes: Storage::from(boxes),
+            kernels: Kernels::active()?,
+        };
         let options = BuildOptions::new().leaf(leaf);
         Ok(CoverTree { space, shape, state: next_state(), options })
     }

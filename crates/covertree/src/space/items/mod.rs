@@ -14,7 +14,6 @@ use std::ops::Range;
 use super::{FANOUT, Frame, Sealed, Space, mark_near};
 use crate::error::Error;
 use crate::metric::Metric;
-use crate::scalar::Scalar;
 use crate::tree::{Reference, Shape};
 
 pub(crate) use build::{ItemBuilder, bound_balls};

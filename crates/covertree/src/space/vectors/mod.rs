@@ -189,8 +189,14 @@ impl<T: Scalar> Space for Vectors<T> {
         let start = frame.node as usize * size;
         let boxes = &self.boxes[start..start + size];
         let count = shape.nodes[frame.node as usize].count;
-        let (within, first) =
-            measure::excess(self.kernels, self.embedding.norm(), &prepared.signed, boxes, limit, &mut frame.bounds);
+        let (within, first) = measure::excess(
+            self.kernels,
+            self.embedding.norm(),
+            &prepared.signed,
+            boxes,
+            limit,
+            &mut frame.bounds,
+        );
         frame.open = within & ((1 << count) - 1);
         frame.first = first;
         0..0
