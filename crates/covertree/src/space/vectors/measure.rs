@@ -28,11 +28,17 @@ pub(super) fn distances<T: Scalar>(
         return mark_near(out, limit, near);
     }
     near.clear();
-    for (panels, out) in panels.chunks(WORD * query.len()).zip(out.chunks_mut(WORD)) {
+    let (mut panels, mut out) = (panels, out);
+    while !out.is_empty() {
+        // By hand: blocks of an iterator would be counted first, by a division.
+        let rows = out.len().min(WORD);
+        let (block, rest) = panels.split_at(rows * query.len());
+        let (distances, others) = out.split_at_mut(rows);
+        (panels, out) = (rest, others);
         let bits = if one {
-            kernels.panel_nearest(query, panels, limit, out)
+            kernels.panel_nearest(query, block, limit, distances)
         } else {
-            kernels.panel_within(query, panels, limit, out)
+            kernels.panel_within(query, block, limit, distances)
         };
         let Ok(bits) = bits else { return near.clear() };
         near.push(bits);
