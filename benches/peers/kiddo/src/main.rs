@@ -166,7 +166,9 @@ fn compare<const D: usize>(set: &Set, neighbors: usize, rounds: usize) -> Result
     for (name, speeds) in names.into_iter().zip(speeds.chunks_exact_mut(2)) {
         println!("  {name}: {:.0} queries/s, again {:.0}", median(&mut speeds[0]), median(&mut speeds[1]));
     }
-    println!("  ours over kiddo: single {single}, batch {batch}; again single {single_again}, batch {batch_again}");
+    println!(
+        "  ours over kiddo: single {single}, batch {batch}; again single {single_again}, batch {batch_again}"
+    );
     println!("  build: kiddo {:.1} ms, ours {:.1} ms", 1e3 * their_build, 1e3 * our_build);
     Ok(())
 }

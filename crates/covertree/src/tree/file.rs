@@ -87,7 +87,7 @@ impl<T: Scalar> VectorTree<T> {
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be read, is damaged, of another kind, version or coordinate type, or holds
-    /// what is no tree.
+    /// what is no tree; [`Error::Kernels`] if `NIGH_SIMD` names no tier of this CPU.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, OpenOptions::new())
     }

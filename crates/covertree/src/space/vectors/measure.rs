@@ -1,6 +1,6 @@
 //! One query against panels: distances to points, and bounds of boxes.
 
-use simd_kernels::Kernels;
+use simd_kernels::{Kernels, ShapeError};
 
 use super::embed::Norm;
 use crate::scalar::Scalar;
@@ -23,26 +23,41 @@ pub(super) fn distances<T: Scalar>(
     out: &mut [T],
     near: &mut Vec<u64>,
 ) {
-    if norm == Norm::L1 {
-        each_panel(query, panels, out, |q, x| (q - x).magnitude());
-        return mark_near(out, limit, near);
-    }
     near.clear();
-    let (mut panels, mut out) = (panels, out);
+    if norm == Norm::L2 && squares(kernels, query, panels, limit, one, out, near).is_ok() {
+        return;
+    }
+    match norm {
+        Norm::L2 => each_panel(query, panels, out, |q, x| (q - x) * (q - x)),
+        Norm::L1 => each_panel(query, panels, out, |q, x| (q - x).magnitude()),
+    }
+    mark_near(out, limit, near);
+}
+
+/// The same by the kernels for it, which refuse nothing that a tree holds.
+#[inline]
+fn squares<T: Scalar>(
+    kernels: &'static Kernels,
+    query: &[T],
+    mut panels: &[T],
+    limit: T,
+    one: bool,
+    mut out: &mut [T],
+    near: &mut Vec<u64>,
+) -> Result<(), ShapeError> {
     while !out.is_empty() {
         // By hand: blocks of an iterator would be counted first, by a division.
         let rows = out.len().min(WORD);
-        let (block, rest) = panels.split_at(rows * query.len());
-        let (distances, others) = out.split_at_mut(rows);
-        (panels, out) = (rest, others);
-        let bits = if one {
-            kernels.panel_nearest(query, block, limit, distances)
+        let (block, others) = panels.split_at(rows * query.len());
+        let (distances, rest) = out.split_at_mut(rows);
+        (panels, out) = (others, rest);
+        near.push(if one {
+            kernels.panel_nearest(query, block, limit, distances)?
         } else {
-            kernels.panel_within(query, block, limit, distances)
-        };
-        let Ok(bits) = bits else { return near.clear() };
-        near.push(bits);
+            kernels.panel_within(query, block, limit, distances)?
+        });
     }
+    Ok(())
 }
 
 /// How far `query` lies outside of every lane's box: a bound of the distance to whatever is in it. The bits of those
