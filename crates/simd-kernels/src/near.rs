@@ -97,15 +97,15 @@ fn not_above<T: Real + Ordered, S: Both<T>>(s: S, x: Values<T, S>, limit: Values
     u64::from(!s.below(limit, x)) & ((1 << <S as Lanes<T>>::WIDTH) - 1)
 }
 
-/// The least of the lanes in every lane.
+/// The least of the lanes in every lane. Step by step: a loop over distances would stay one.
 #[inline(always)]
-fn least_of_all<T: Real + Ordered, S: Both<T>>(s: S, mut x: Values<T, S>) -> Values<T, S> {
-    let mut distance = <S as Lanes<T>>::WIDTH / 2;
-    while distance > 0 {
-        x = s.least(values::<T, S>(s.swap(sums::<T, S>(x), distance)), x);
-        distance /= 2;
-    }
-    x
+fn least_of_all<T: Real + Ordered, S: Both<T>>(s: S, x: Values<T, S>) -> Values<T, S> {
+    let width = <S as Lanes<T>>::WIDTH;
+    let halve = |x, distance| s.least(values::<T, S>(s.swap(sums::<T, S>(x), distance)), x);
+    let x = if width > 8 { halve(x, 8) } else { x };
+    let x = if width > 4 { halve(x, 4) } else { x };
+    let x = if width > 2 { halve(x, 2) } else { x };
+    halve(x, 1)
 }
 
 /// Σ (q − x)² of the lanes from `panel` on, `R` registers of them; of boxes Σ max(x − q, 0)².
