@@ -145,6 +145,10 @@ impl<S: Space> CoverTree<S> {
         query: &S::Point,
         mut task: Task<'_, S::Distance>,
     ) -> Result<(), Error> {
+        if task.search.k == Some(1) && task.except == u32::MAX {
+            // The first leaf gives a limit nearly as good: what a carried one saves is less than it costs.
+            return self.run(searcher, query, task);
+        }
         task.limit = self.carried_limit(searcher, task);
         self.run(searcher, query, task)?;
         searcher.carry(task.before);
