@@ -14,11 +14,11 @@ where
     Wide: Lanes<T> + Compare<T>,
 {
     unsafe fn rows<const NEAREST: bool>(query: &[T], panels: &[T], limit: T, out: &mut [T]) -> u64 {
-        // the same contract.TY: the same contract.
+        // SAFETY: the same contract.
         unsafe { near::rows::<T, Wide, NEAREST>(Wide, query, panels, limit, out) }
     }
     unsafe fn boxes(query: &[T], panel: &[T], limit: T, out: &mut [T; PANEL_ROWS]) -> BoxBounds {
-        // the same contract.TY: the same contract.
+        // SAFETY: the same contract.
         unsafe { near::boxes::<T, Wide>(Wide, query, panel, limit, out) }
     }
 }

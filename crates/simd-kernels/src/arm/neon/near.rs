@@ -16,12 +16,12 @@ where
 {
     #[target_feature(enable = "neon")]
     unsafe fn rows<const NEAREST: bool>(query: &[T], panels: &[T], limit: T, out: &mut [T]) -> u64 {
-        // this function has the token's features; the contract is the same.TY: this function has the token's features; the contract is the same.
+        // SAFETY: this function has the token's features; the contract is the same.
         unsafe { near::rows::<T, Neon, NEAREST>(Neon::new_unchecked(), query, panels, limit, out) }
     }
     #[target_feature(enable = "neon")]
     unsafe fn boxes(query: &[T], panel: &[T], limit: T, out: &mut [T; PANEL_ROWS]) -> BoxBounds {
-        // this function has the token's features; the contract is the same.TY: this function has the token's features; the contract is the same.
+        // SAFETY: this function has the token's features; the contract is the same.
         unsafe { near::boxes::<T, Neon>(Neon::new_unchecked(), query, panel, limit, out) }
     }
 }

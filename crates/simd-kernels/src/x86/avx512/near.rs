@@ -18,14 +18,14 @@ where
         enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
     )]
     unsafe fn rows<const NEAREST: bool>(query: &[T], panels: &[T], limit: T, out: &mut [T]) -> u64 {
-        // this function has the token's features; the contract is the same.TY: this function has the token's features; the contract is the same.
+        // SAFETY: this function has the token's features; the contract is the same.
         unsafe { near::rows::<T, V4, NEAREST>(V4::new_unchecked(), query, panels, limit, out) }
     }
     #[target_feature(
         enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
     )]
     unsafe fn boxes(query: &[T], panel: &[T], limit: T, out: &mut [T; PANEL_ROWS]) -> BoxBounds {
-        // this function has the token's features; the contract is the same.TY: this function has the token's features; the contract is the same.
+        // SAFETY: this function has the token's features; the contract is the same.
         unsafe { near::boxes::<T, V4>(V4::new_unchecked(), query, panel, limit, out) }
     }
 }
