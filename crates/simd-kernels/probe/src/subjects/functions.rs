@@ -65,6 +65,9 @@ fn math<T: Real + Distance>(kernels: &'static Kernels, list: &mut Vec<Subject>) 
     add(list, name("walsh_hadamard"), &values, work, twin);
 }
 
+/// Table, query, block, limit, and the places of the distances.
+type OfBlock<T> = fn(&'static Kernels, &[T], &[T], T, &mut [T]) -> u64;
+
 fn near<T: Real + Ordered>(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     // Blocks of four panels of four dimensions; a bit for a part of the rows.
     const DIM: usize = 4;
@@ -74,7 +77,7 @@ fn near<T: Real + Ordered>(kernels: &'static Kernels, list: &mut Vec<Subject>) {
         (0..COUNT).map(|index| <T as Element>::from_f64((index * 1_031 % COUNT) as f64)).collect();
     let limit = <T as Element>::from_f64((COUNT * COUNT / 4) as f64);
     let name = |kernel: &str| format!("{kernel}_{}", T::NAME);
-    let of_blocks = move |call: fn(&'static Kernels, &[T], &[T], T, &mut [T]) -> u64| {
+    let of_blocks = move |call: OfBlock<T>| {
         move |x: &mut [T]| {
             let mut out = [T::default(); BLOCK];
             for block in x.chunks_exact(BLOCK * DIM) {
