@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use simd_kernels::{Ordered, PanelElement};
+use simd_kernels::{Ordered, PanelElement, Real};
 
 mod sealed {
     /// Only `f32` and `f64`.
@@ -16,6 +16,7 @@ pub trait Scalar:
     sealed::Sealed
     + PanelElement<Distance = Self>
     + Ordered
+    + Real
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -54,16 +55,6 @@ pub trait Scalar:
     /// The distance of a key.
     #[doc(hidden)]
     fn of_key(key: u128) -> Self;
-    /// The value, not negative, rounded down to a multiple of sixteen units in the last place, plus `tag` of them;
-    /// infinity becomes the largest number.
-    #[doc(hidden)]
-    fn tagged(self, tag: u32) -> Self;
-    /// The tag of such a value.
-    #[doc(hidden)]
-    fn tag(self) -> u32;
-    /// Such a value without its tag.
-    #[doc(hidden)]
-    fn untagged(self) -> Self;
     /// The magnitude.
     #[doc(hidden)]
     fn magnitude(self) -> Self;
@@ -104,21 +95,6 @@ macro_rules! scalar {
             #[inline(always)]
             fn of_key(key: u128) -> Self {
                 $type::from_bits((key >> 32) as $bits)
-            }
-            #[inline(always)]
-            fn tagged(self, tag: u32) -> Self {
-                let finite = if self < $type::MAX { self } else { $type::MAX };
-                // As `& !15 | tag`, but with nothing for the compiler to leave out at tag 0: then sixteen in a row stay
-                // whole registers from the first on.
-                $type::from_bits((finite.to_bits() | 15) ^ (15 - $bits::from(tag)))
-            }
-            #[inline(always)]
-            fn tag(self) -> u32 {
-                (self.to_bits() & 15) as u32
-            }
-            #[inline(always)]
-            fn untagged(self) -> Self {
-                $type::from_bits(self.to_bits() & !15)
             }
             #[inline(always)]
             fn magnitude(self) -> Self {

@@ -231,6 +231,16 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        kernels: &["panel_within", "panel_nearest", "box_bounds"],
+        divides: false,
+        bodies: &[
+            baseline(1.2, &[need(&["mulps", "mulpd", "fmul"], 128)]),
+            body(Tier::Avx2, 2.0, &[need(&["vmulps", "vmulpd"], 256), need(&["vaddps", "vaddpd"], 256)]),
+            body(Tier::Avx512, 2.8, &[need(&["vmulps", "vmulpd"], 512), need(&["vaddps", "vaddpd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["fmul"], 128), need(&["fadd"], 128)]),
+        ],
+    },
+    Family {
         kernels: &["select_estimates_below"],
         divides: false,
         bodies: &[

@@ -7,6 +7,7 @@ use crate::code_panels::CodePanelTable;
 use crate::element::Element;
 use crate::lookups::{LookupForms, LookupTable};
 use crate::math::{MathKernels, MathTable, Real};
+use crate::near::{NearKernels, NearTable};
 use crate::panels::PanelForms;
 use crate::select::{Ordered, SelectKernels, SelectTable};
 use crate::table::{Distances, Forms, Kernels, table_of};
@@ -53,6 +54,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         math,
         walsh_hadamard,
         select,
+        near,
     } = table_of(tier);
     list.distances(f32);
     list.distances(f64);
@@ -89,6 +91,9 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.select("i32", i32);
     list.one("select_estimates_below_f32", *estimates as usize);
     list.one("least_estimates_f32", *least_estimates as usize);
+    let NearTable { f32, f64 } = near;
+    list.near(f32);
+    list.near(f64);
     list.entries
 }
 
@@ -130,6 +135,13 @@ impl List {
         self.one(format!("matern12_{}", T::NAME), matern12 as usize);
         self.one(format!("matern32_{}", T::NAME), matern32 as usize);
         self.one(format!("matern52_{}", T::NAME), matern52 as usize);
+    }
+
+    fn near<T: Real>(&mut self, near: &NearKernels<T>) {
+        let NearKernels { within, nearest, boxes } = *near;
+        self.one(format!("panel_within_{}", T::NAME), within as usize);
+        self.one(format!("panel_nearest_{}", T::NAME), nearest as usize);
+        self.one(format!("box_bounds_{}", T::NAME), boxes as usize);
     }
 
     fn select<T: Ordered>(&mut self, name: &str, select: &SelectKernels<T>) {

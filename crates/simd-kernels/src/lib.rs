@@ -24,6 +24,7 @@
 //! | many queries · interleaved rows: [`Kernels::panels`] | `f32 f64 u8 i8` | inner product, L2² |
 //! | many `i8` queries · interleaved 2-, 4- or 8-bit codes: [`Kernels::code_panels_u4`], … | codes | inner product |
 //! | sums of table entries looked up by 4-, 6- or 8-bit codes: [`Kernels::lookup_u4`], … | codes | blocks of 64 rows |
+//! | one query · a leaf, sixteen boxes: [`Kernels::panel_within`], [`Kernels::box_bounds`], … | `f32 f64` | L2², unfused |
 //! | exp, sqrt, RBF, Matérn: [`Kernels::exp`], [`Kernels::sqrt`], [`Kernels::covariance`] | `f32 f64` | in place |
 //! | Walsh-Hadamard: [`Kernels::walsh_hadamard`] | `f32 f64` | in place |
 //! | [`Kernels::select_below`], [`Kernels::argmin`], [`Kernels::top_k`] | `f32 f64 i32` | slices |
@@ -73,6 +74,7 @@ pub mod inventory;
 mod lanes;
 mod lookups;
 mod math;
+mod near;
 mod panels;
 mod portable;
 mod prefetch;
@@ -93,6 +95,7 @@ pub use element::{Distance, Element, Measure};
 pub use half::{bf16, f16};
 pub use lookups::{BLOCK_ROWS, CodeBlocks, LookupForms, LookupTables};
 pub use math::{Covariance, CovarianceError, Real};
+pub use near::BoxBounds;
 pub use panels::{PANEL_ROWS, PanelElement, PanelForms, Panels};
 pub use prefetch::prefetch_slice;
 pub use select::{Affine, LEAST_ESTIMATES, Ordered};

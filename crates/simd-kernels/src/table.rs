@@ -12,6 +12,7 @@ use crate::element::{Element, Measure};
 use crate::lookups::LookupTable;
 pub(crate) use crate::lookups::lookup_forms;
 use crate::math::MathTable;
+use crate::near::NearTable;
 use crate::panels::{PanelElement, PanelForms};
 use crate::select::SelectTable;
 use crate::tier::{Tier, TierError, capabilities};
@@ -178,6 +179,7 @@ pub struct Kernels {
     pub(crate) math: MathTable,
     pub(crate) walsh_hadamard: WalshHadamardTable,
     pub(crate) select: SelectTable,
+    pub(crate) near: NearTable,
 }
 
 impl Kernels {

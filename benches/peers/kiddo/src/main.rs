@@ -1,5 +1,6 @@
 //! Euclidean nearest neighbours beside kiddo, the fastest k-d tree in Rust: same points, same queries, one thread,
-//! in turns.
+//! in turns, asked one at a time and in a batch. Each measurement follows one of the other library, and is then
+//! repeated at once: the first finds the caches as the other left them, the second as it left them itself.
 //!
 //! `cargo run --release --manifest-path benches/peers/kiddo/Cargo.toml -- [FOLDER]... [--k 1,10,30]
 //! [--rounds 7]`; with `RUSTFLAGS="-C target-cpu=native"` too, by which kiddo gains its wide registers
@@ -12,7 +13,7 @@ use std::error::Error;
 use std::num::NonZero;
 use std::path::Path;
 
-use covertree::{Search, VectorMetric, VectorTree};
+use covertree::{Search, Searcher, VectorMetric, VectorTree};
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 
 /// Seconds that this process has had a core: both libraries run one thread.
@@ -102,8 +103,21 @@ fn compare<const D: usize>(set: &Set, neighbors: usize, rounds: usize) -> Result
         let all = theirs.query_batch(&queries).nearest_n::<SquaredEuclidean<f64>>(k).execute();
         all.into_iter().flat_map(|found| found.into_iter().map(|found| found.distance)).collect()
     };
-    let answer = || ours.search_batch(&set.queries, &Search::nearest(neighbors));
+    let search = Search::nearest(neighbors);
+    let answer = || ours.search_batch(&set.queries, &search);
+    let mut searcher = Searcher::new();
+    let mut answer_singly = || -> Result<Vec<f64>, covertree::Error> {
+        let mut distances = Vec::with_capacity(queries.len() * neighbors);
+        for query in &queries {
+            distances.extend(ours.search(&mut searcher, query, &search)?.iter().map(|found| found.distance));
+        }
+        Ok(distances)
+    };
     let (one, many, mine) = (single(), batch(), answer()?);
+    let all_equal = answer_singly()?.iter().eq(mine.neighbors().iter().map(|found| &found.distance));
+    if !all_equal {
+        return Err("our own answers differ".into());
+    }
     let right = |theirs: &[f64]| {
         let pairs = theirs.iter().zip(mine.neighbors());
         pairs
@@ -114,43 +128,48 @@ fn compare<const D: usize>(set: &Set, neighbors: usize, rounds: usize) -> Result
     };
     let total = queries.len() * neighbors;
     let agreement = [right(&one) as f64 / total as f64, right(&many) as f64 / total as f64];
-    let (mut over_single, mut over_batch, mut speeds) = (vec![], vec![], [vec![], vec![], vec![]]);
+    // Theirs and ours singly, theirs and ours in a batch; after the other library, and again.
+    let (mut over, mut speeds) = ([const { Vec::new() }; 4], [const { Vec::new() }; 8]);
     for _ in 0..rounds {
-        let mut seconds = [0.0; 3];
-        let start = cpu_seconds();
-        std::hint::black_box(single());
-        seconds[0] = cpu_seconds() - start;
-        let start = cpu_seconds();
-        std::hint::black_box(batch());
-        seconds[1] = cpu_seconds() - start;
-        let start = cpu_seconds();
-        std::hint::black_box(answer()?);
-        seconds[2] = cpu_seconds() - start;
-        over_single.push(seconds[0] / seconds[2]);
-        over_batch.push(seconds[1] / seconds[2]);
+        let mut seconds = [0.0; 8];
+        for (contender, seconds) in seconds.chunks_exact_mut(2).enumerate() {
+            for seconds in seconds {
+                let start = cpu_seconds();
+                match contender {
+                    0 => drop(std::hint::black_box(single())),
+                    1 => drop(std::hint::black_box(answer_singly()?)),
+                    2 => drop(std::hint::black_box(batch())),
+                    _ => drop(std::hint::black_box(answer()?)),
+                }
+                *seconds = cpu_seconds() - start;
+            }
+        }
+        for (over, at) in over.iter_mut().zip([0, 4, 1, 5]) {
+            over.push(seconds[at] / seconds[at + 2]);
+        }
         speeds.iter_mut().zip(seconds).for_each(|(speeds, s)| speeds.push(queries.len() as f64 / s));
     }
     let range = |values: &mut Vec<f64>| {
         let middle = median(values);
         format!("{middle:.2} ({:.2} to {:.2})", values[0], values[values.len() - 1])
     };
+    let [single, batch, single_again, batch_again] = over.each_mut().map(range);
     println!(
-        "{}: {} x {D}, {} queries, k {}; same distances {:.6} (single) {:.6} (batch)\n  queries/s  kiddo single {:.0}  kiddo batch {:.0}  \
-         ours {:.0}\n  ours over kiddo single {}, over kiddo batch {}\n  build  kiddo {:.1} ms  ours {:.1} ms",
+        "{}: {} x {D}, {} queries, k {neighbors}; same distances {:.6} (single) {:.6} (batch)",
         set.name,
         base.len(),
         queries.len(),
-        neighbors,
         agreement[0],
         agreement[1],
-        median(&mut speeds[0]),
-        median(&mut speeds[1]),
-        median(&mut speeds[2]),
-        range(&mut over_single),
-        range(&mut over_batch),
-        1e3 * their_build,
-        1e3 * our_build,
     );
+    let names = ["kiddo single", "ours single", "kiddo batch", "ours batch"];
+    for (name, speeds) in names.into_iter().zip(speeds.chunks_exact_mut(2)) {
+        println!("  {name}: {:.0} queries/s, again {:.0}", median(&mut speeds[0]), median(&mut speeds[1]));
+    }
+    println!(
+        "  ours over kiddo: single {single}, batch {batch}; again single {single_again}, batch {batch_again}"
+    );
+    println!("  build: kiddo {:.1} ms, ours {:.1} ms", 1e3 * their_build, 1e3 * our_build);
     Ok(())
 }
 

@@ -97,11 +97,13 @@ pub(super) fn visit_group(
         (Dtype::F32, None) => {
             functions::maps::<f32>(visitor)?;
             functions::selections::<f32>("f32", visitor)?;
-            functions::estimates(visitor)
+            functions::estimates(visitor)?;
+            functions::near::<f32>(visitor)
         }
         (Dtype::F64, None) => {
             functions::maps::<f64>(visitor)?;
-            functions::selections::<f64>("f64", visitor)
+            functions::selections::<f64>("f64", visitor)?;
+            functions::near::<f64>(visitor)
         }
         // The type of the distances of bytes and bits: measured with the first of them.
         (Dtype::U8 | Dtype::I8 | Dtype::Bits, None) => {

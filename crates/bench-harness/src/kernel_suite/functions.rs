@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use layouts::AlignedVec;
-use simd_kernels::{Affine, Covariance, Kernels, LEAST_ESTIMATES, Ordered, Real};
+use simd_kernels::{Affine, Covariance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real};
 
 use super::KernelSuiteError;
 use super::cases::{Case, VALUES, Visitor};
@@ -160,6 +160,46 @@ pub(super) fn estimates(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteErro
             let mut least = [0.0; LEAST_ESTIMATES];
             kernels.least_estimates(black_box(&*sums), &adds, line, &mut least)?;
             black_box(least);
+        }
+        Ok(())
+    })
+}
+
+/// Distances of a query to a leaf of a tree, and bounds of the children of a node.
+pub(super) fn near<T: Real + Ordered>(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
+    const DIM: usize = 3;
+    const ROWS: usize = 2 * PANEL_ROWS;
+    let query = [1.0; 2 * DIM].map(<T as Element>::from_f64);
+    let mut panels = AlignedVec::zeroed(ROWS * DIM)?;
+    panels
+        .iter_mut()
+        .enumerate()
+        .for_each(|(at, place)| *place = <T as Element>::from_f64(scattered(at) as f64));
+    let limit = <T as Element>::from_f64((HITS * HITS) as f64);
+    let mut out = AlignedVec::<T>::zeroed(ROWS)?;
+    let named = |measure, rows: usize, dim: usize| Case {
+        dim,
+        ..case(measure, T::NAME, format!("{rows} rows x {dim}"), rows, dim * size_of::<T>())
+    };
+    visitor(&named("panel_within", ROWS, DIM), &mut |kernels, times| {
+        for _ in 0..times {
+            let panels = black_box(&panels);
+            black_box(kernels.panel_within(&query[..DIM], panels, limit, &mut out)?);
+        }
+        Ok(())
+    })?;
+    visitor(&named("panel_nearest", ROWS, DIM), &mut |kernels, times| {
+        for _ in 0..times {
+            let panels = black_box(&panels);
+            black_box(kernels.panel_nearest(&query[..DIM], panels, limit, &mut out)?);
+        }
+        Ok(())
+    })?;
+    let mut bounds = [limit; PANEL_ROWS];
+    // As many values, for a box has two of each dimension.
+    visitor(&named("box_bounds", PANEL_ROWS, 2 * DIM), &mut |kernels, times| {
+        for _ in 0..times {
+            black_box(kernels.box_bounds(&query, black_box(&panels), limit, &mut bounds)?);
         }
         Ok(())
     })

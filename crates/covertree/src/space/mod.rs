@@ -27,8 +27,11 @@ pub(crate) const FANOUT: usize = simd_kernels::PANEL_ROWS;
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<D> {
     pub(crate) node: u32,
-    /// No point below child c is nearer than `bounds[c]` without its last four bits, which are the number of the
-    /// child. Infinite where there is nothing to visit.
+    /// Bit c for each child c that is yet to be visited.
+    pub(crate) open: u32,
+    /// The open child with the least bound, as long as that is known: else `FANOUT`.
+    pub(crate) first: u32,
+    /// No point below child c is nearer than `bounds[c]`.
     pub(crate) bounds: [D; FANOUT],
     /// The distance to the centre of child c, where children have centres.
     pub(crate) anchors: [D; FANOUT],
@@ -36,37 +39,78 @@ pub struct Frame<D> {
 
 impl<D: Scalar> Frame<D> {
     pub(crate) fn new() -> Self {
-        Self { node: 0, bounds: [D::ZERO; FANOUT], anchors: [D::ZERO; FANOUT] }
+        let none = FANOUT as u32;
+        Self { node: 0, open: 0, first: none, bounds: [D::ZERO; FANOUT], anchors: [D::ZERO; FANOUT] }
     }
 
-    /// Makes the bounds of `count` children, as they were computed, such that the least of them tells whose it is.
+    /// There is nothing to visit below the children that are not in `counting`.
     #[inline]
-    pub(crate) fn seal(&mut self, count: usize) {
-        for (child, bound) in self.bounds.iter_mut().enumerate() {
-            *bound = bound.tagged(child as u32);
-        }
-        self.bounds.iter_mut().skip(count).for_each(|bound| *bound = D::INFINITY);
+    pub(crate) fn keep(&mut self, counting: u32) {
+        self.open &= counting;
+        self.first = FANOUT as u32;
     }
 
-    /// There is nothing to visit below `child`.
+    /// Takes the open child with the least bound, the first of equals, if that bound is within `limit`.
     #[inline]
-    pub(crate) fn close(&mut self, child: usize) {
-        self.bounds[child] = D::INFINITY;
-    }
-
-    /// The open child with the least bound, and that bound.
-    #[inline]
-    pub(crate) fn nearest(&self) -> Option<(usize, D)> {
-        let mut least = [D::INFINITY; 4];
-        for bounds in self.bounds.chunks_exact(4) {
-            for (least, &bound) in least.iter_mut().zip(bounds) {
-                *least = if bound < *least { bound } else { *least };
+    pub(crate) fn take_nearest(&mut self, limit: D) -> Option<usize> {
+        let mut child = self.first as usize;
+        if child >= FANOUT {
+            if self.open & self.open.wrapping_sub(1) != 0 {
+                // Several: those that the limit has passed meanwhile go at once, which mostly leaves few.
+                for (child, &bound) in self.bounds.iter().enumerate() {
+                    self.open &= !(u32::from(bound > limit) << child);
+                }
+            }
+            if self.open == 0 {
+                return None;
+            }
+            child = self.open.trailing_zeros() as usize;
+            let mut others = self.open & (self.open - 1);
+            while others != 0 {
+                let other = others.trailing_zeros() as usize;
+                others &= others - 1;
+                child = if self.bounds[other] < self.bounds[child % FANOUT] { other } else { child };
             }
         }
-        let first = if least[1] < least[0] { least[1] } else { least[0] };
-        let second = if least[3] < least[2] { least[3] } else { least[2] };
-        let least = if second < first { second } else { first };
-        if least < D::INFINITY { Some((least.tag() as usize, least.untagged())) } else { None }
+        self.first = FANOUT as u32;
+        let child = child % FANOUT;
+        if self.bounds[child] <= limit && self.open >> child & 1 != 0 {
+            self.open &= !(1 << child);
+            Some(child)
+        } else {
+            // No other is nearer.
+            self.open = 0;
+            None
+        }
+    }
+
+    /// The open children.
+    #[inline]
+    pub(crate) fn each_open(&self) -> impl Iterator<Item = usize> + use<D> {
+        let open = self.open;
+        (0..FANOUT).filter(move |child| open >> child & 1 != 0)
+    }
+}
+
+/// The bits of those of `distances` that are within `limit`, 64 a word, in `near`.
+#[inline]
+pub(crate) fn mark_near<D: Scalar>(distances: &[D], limit: D, near: &mut Vec<u64>) {
+    near.clear();
+    for distances in distances.chunks(64) {
+        let mut bits = 0;
+        for (at, distances) in distances.chunks(FANOUT).enumerate() {
+            // Mostly none of sixteen is near enough, and that takes few instructions to see. Then a bit for each that
+            // is, without a branch.
+            if let Ok(panel) = <&[D; FANOUT]>::try_from(distances)
+                && !panel.iter().fold(false, |any, distance| any | (*distance <= limit))
+            {
+                continue;
+            }
+            for (lane, &distance) in distances.iter().enumerate() {
+                bits |= u64::from(distance <= limit) << (at * FANOUT + lane);
+            }
+        }
+        near.push(bits);
     }
 }
 
@@ -142,7 +186,7 @@ pub trait Space: Sealed + Sized + Send + Sync + fmt::Debug {
     fn bound_block(&self, _slots: Range<usize>, _node: u32, _child: usize, _out: &mut Vec<Self::Distance>) {}
 
     /// Bounds the children of a node, and measures the points that lie in the node itself: their slots are
-    /// returned, their comparable distances lie at the start of `out`.
+    /// returned, their comparable distances lie at the start of `out`. Children beyond `limit` need not be open.
     #[doc(hidden)]
     #[expect(clippy::too_many_arguments, reason = "the state of one step of a search")]
     fn open(
@@ -157,8 +201,10 @@ pub trait Space: Sealed + Sized + Send + Sync + fmt::Debug {
     ) -> Range<usize>;
 
     /// Measures the points of a leaf that may be within `limit`: the slots measured, a part of `slots`, with the
-    /// comparable distances at the start of `out`.
+    /// comparable distances at the start of `out`, and in `near` the bits of those within the limit, 64 a word (others
+    /// may be set behind the last). If `one` is wanted, the nearest of them and its equals are enough.
     #[doc(hidden)]
+    #[expect(clippy::too_many_arguments, reason = "the state of one step of a search")]
     fn scan(
         &self,
         query: &Self::Point,
@@ -166,7 +212,9 @@ pub trait Space: Sealed + Sized + Send + Sync + fmt::Debug {
         slots: Range<usize>,
         anchor: Self::Distance,
         limit: Self::Distance,
+        one: bool,
         out: &mut Vec<Self::Distance>,
+        near: &mut Vec<u64>,
     ) -> Range<usize>;
 
     /// The distance that a comparable distance stands for.

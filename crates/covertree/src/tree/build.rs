@@ -46,7 +46,7 @@ impl<T: Scalar> VectorTree<T> {
     /// # Errors
     /// [`Error::Empty`] without rows, [`Error::Zero`] or [`Error::Length`] for `dim` or for `rows` that are no whole
     /// number of rows, [`Error::NotFinite`] for NaN and infinity, [`Error::Direction`], [`Error::Latitude`],
-    /// [`Error::Parameter`], [`Error::TooMany`].
+    /// [`Error::Parameter`], [`Error::TooMany`], [`Error::Kernels`] if `NIGH_SIMD` names no tier of this CPU.
     ///
     /// ```
     /// use covertree::{Search, Searcher, VectorMetric, VectorTree};

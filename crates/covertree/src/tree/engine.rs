@@ -5,13 +5,14 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use layouts::Neighbor;
+use simd_kernels::prefetch_slice;
 
 use super::pool::Pool;
 use super::{CoverTree, Reference};
 use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::search::{Certificate, Search, Traversal};
-use crate::space::{FANOUT, Frame, Space};
+use crate::space::{FANOUT, Frame, Space, mark_near};
 
 /// A subtree that waits for its turn, ordered by its bound, then by its number.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,8 @@ pub struct Searcher<S: Space> {
     waiting: BinaryHeap<Reverse<Waiting<S::Distance>>>,
     level: Vec<Waiting<S::Distance>>,
     distances: Vec<S::Distance>,
+    /// The bits of those of `distances` that are near enough, 64 a word.
+    near: Vec<u64>,
     pub(super) pool: Pool<S::Distance>,
     found: Vec<Neighbor<S::Distance>>,
     pub(super) certificate: Certificate,
@@ -71,6 +74,7 @@ impl<S: Space> Searcher<S> {
             waiting: BinaryHeap::new(),
             level: Vec::new(),
             distances: Vec::new(),
+            near: Vec::new(),
             pool: Pool::new(),
             found: Vec::new(),
             certificate: Certificate::default(),
@@ -128,6 +132,8 @@ pub(super) struct Walk<'a, S: Space> {
     pub(super) query: &'a S::Point,
     pub(super) task: Task<'a, S::Distance>,
     pub(super) searcher: &'a mut Searcher<S>,
+    /// Whether the nearest point of a leaf is all that counts of it.
+    one: bool,
 }
 
 impl<S: Space> CoverTree<S> {
@@ -139,6 +145,10 @@ impl<S: Space> CoverTree<S> {
         query: &S::Point,
         mut task: Task<'_, S::Distance>,
     ) -> Result<(), Error> {
+        if task.search.k == Some(1) && task.except == u32::MAX {
+            // The first leaf gives a limit nearly as good: what a carried one saves is less than it costs.
+            return self.run(searcher, query, task);
+        }
         task.limit = self.carried_limit(searcher, task);
         self.run(searcher, query, task)?;
         searcher.carry(task.before);
@@ -167,7 +177,7 @@ impl<S: Space> CoverTree<S> {
         task: Task<'_, S::Distance>,
     ) -> Result<(), Error> {
         searcher.start(self, task)?;
-        let mut walk = Walk { tree: self, query, task, searcher };
+        let mut walk = Walk::new(self, query, task, searcher);
         match task.search.traversal {
             Traversal::DepthFirst => walk.depth_first(),
             Traversal::BestFirst => walk.best_first(),
@@ -205,7 +215,18 @@ impl<S: Space> CoverTree<S> {
     }
 }
 
-impl<S: Space> Walk<'_, S> {
+impl<'a, S: Space> Walk<'a, S> {
+    /// At the start.
+    pub(super) fn new(
+        tree: &'a CoverTree<S>,
+        query: &'a S::Point,
+        task: Task<'a, S::Distance>,
+        searcher: &'a mut Searcher<S>,
+    ) -> Self {
+        let every = task.before == u32::MAX && task.except == u32::MAX && task.search.filter.is_none();
+        Self { tree, query, task, searcher, one: every && task.search.k == Some(1) }
+    }
+
     /// Whether the budget is used up.
     #[inline]
     fn spent(&self) -> bool {
@@ -237,21 +258,20 @@ impl<S: Space> Walk<'_, S> {
             &mut searcher.distances,
         );
         if !measured.is_empty() {
+            let limit = searcher.pool.limit();
+            mark_near(&searcher.distances[..measured.len()], limit, &mut searcher.near);
             self.offer(measured);
         }
         if self.task.before != u32::MAX {
             let least = &self.tree.shape.least[node as usize * FANOUT..][..FANOUT];
+            let mut counting = 0;
             for (child, &least) in least.iter().enumerate() {
-                if least >= self.task.before {
-                    frame.close(child);
-                }
+                counting |= u32::from(least < self.task.before) << child;
             }
+            frame.keep(counting);
         }
         if let Some(filter) = self.task.search.filter {
-            let counting = filter.children(node);
-            for child in (0..FANOUT).filter(|child| counting >> child & 1 == 0) {
-                frame.close(child);
-            }
+            frame.keep(filter.children(node));
         }
     }
 
@@ -259,44 +279,37 @@ impl<S: Space> Walk<'_, S> {
     #[inline]
     pub(super) fn scan(&mut self, leaf: u32, anchor: S::Distance) {
         let searcher = &mut *self.searcher;
+        let slots = self.tree.shape.leaves[leaf as usize].range();
+        // Few are near enough, and who they are is asked last: fetched meanwhile.
+        prefetch_slice(&self.tree.shape.ids[slots.clone()], 256);
         let measured = self.tree.space.scan(
             self.query,
             &mut searcher.prepared,
-            self.tree.shape.leaves[leaf as usize].range(),
+            slots,
             anchor,
             searcher.pool.limit(),
+            self.one,
             &mut searcher.distances,
+            &mut searcher.near,
         );
         self.offer(measured);
     }
 
-    /// Takes up the points of `slots`, whose distances were just measured.
+    /// Takes up those of the points of `slots`, whose distances were just measured, that are near enough.
     #[inline]
     fn offer(&mut self, slots: Range<usize>) {
         let searcher = &mut *self.searcher;
         searcher.certificate.distances += slots.len() as u64;
-        let limit = searcher.pool.limit();
-        let distances = &searcher.distances[..slots.len()];
-        let ids = &self.tree.shape.ids[slots.clone()];
         let filter = self.task.search.filter;
-        let mut start = slots.start;
-        for (distances, ids) in distances.chunks(FANOUT).zip(ids.chunks(FANOUT)) {
-            // Mostly none of a panel is near enough, and that takes few instructions to see. Then a bit for each that
-            // is, without a branch; then those few.
-            if let Ok(panel) = <&[S::Distance; FANOUT]>::try_from(distances)
-                && !panel.iter().fold(false, |any, distance| any | (*distance <= limit))
-            {
-                start += FANOUT;
-                continue;
-            }
-            let mut near = 0u32;
-            for (at, &distance) in distances.iter().enumerate() {
-                near |= u32::from(distance <= limit) << at;
-            }
+        let blocks = searcher.near.iter().zip(searcher.distances.chunks(64));
+        for ((&near, distances), start) in blocks.zip(slots.clone().step_by(64)) {
+            let ids = &self.tree.shape.ids[start..slots.end.min(start + 64)];
+            let mut near = near;
             while near != 0 {
                 let at = near.trailing_zeros() as usize;
                 near &= near - 1;
-                let id = ids[at];
+                // Behind the last there is padding.
+                let Some(&id) = ids.get(at) else { break };
                 if id < self.task.before
                     && id != self.task.except
                     && filter.is_none_or(|filter| filter.allows(start + at))
@@ -304,7 +317,6 @@ impl<S: Space> Walk<'_, S> {
                     searcher.pool.push(distances[at], id);
                 }
             }
-            start += distances.len();
         }
         searcher.pool.settle();
     }
@@ -326,11 +338,8 @@ impl<S: Space> Walk<'_, S> {
                 }
             }
             if self.spent() {
-                for frame in &mut frames[..depth] {
-                    while let Some((child, bound)) = frame.nearest() {
-                        self.give_up(bound);
-                        frame.close(child);
-                    }
+                for frame in &frames[..depth] {
+                    frame.each_open().for_each(|child| self.give_up(frame.bounds[child]));
                 }
                 break;
             }
@@ -338,13 +347,12 @@ impl<S: Space> Walk<'_, S> {
             let mut found = None;
             while depth > 0 {
                 let frame = &mut frames[depth - 1];
-                match frame.nearest() {
-                    Some((child, bound)) if bound <= limit => {
-                        frame.close(child);
-                        found = Some((self.tree.shape.child(frame.node, child), frame.anchors[child]));
-                        break;
-                    }
-                    _ => depth -= 1,
+                let child = frame.take_nearest(limit);
+                // A node without others is left at once.
+                depth -= usize::from(frame.open == 0);
+                if let Some(child) = child {
+                    found = Some((self.tree.shape.child(frame.node, child), frame.anchors[child]));
+                    break;
                 }
             }
             match found {
@@ -379,9 +387,9 @@ impl<S: Space> Walk<'_, S> {
                 Reference::Inner(node) => {
                     self.open(node, anchor, &mut frame);
                     let limit = self.searcher.pool.limit();
-                    for child in 0..FANOUT {
-                        let bound = frame.bounds[child].untagged();
-                        if frame.bounds[child] < S::Distance::INFINITY && bound <= limit {
+                    for child in frame.each_open() {
+                        let bound = frame.bounds[child];
+                        if bound <= limit {
                             waiting.push(Reverse(Waiting {
                                 bound,
                                 code: self.tree.shape.children[node as usize * FANOUT + child],
@@ -422,14 +430,12 @@ impl<S: Space> Walk<'_, S> {
                     Reference::Leaf(leaf) => self.scan(leaf, anchor),
                     Reference::Inner(node) => {
                         self.open(node, anchor, &mut frame);
-                        for child in 0..FANOUT {
-                            if frame.bounds[child] < S::Distance::INFINITY {
-                                level.push(Waiting {
-                                    bound: frame.bounds[child].untagged(),
-                                    code: self.tree.shape.children[node as usize * FANOUT + child],
-                                    anchor: frame.anchors[child],
-                                });
-                            }
+                        for child in frame.each_open() {
+                            level.push(Waiting {
+                                bound: frame.bounds[child],
+                                code: self.tree.shape.children[node as usize * FANOUT + child],
+                                anchor: frame.anchors[child],
+                            });
                         }
                     }
                 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use bytemuck::{Pod, Zeroable};
 use layouts::Storage;
 use layouts::container::{Container, OpenOptions, Placement, Writer};
+use simd_kernels::Kernels;
 
 use super::{BuildOptions, CoverTree, Shape, VectorTree};
 use crate::error::Error;
@@ -86,7 +87,7 @@ impl<T: Scalar> VectorTree<T> {
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be read, is damaged, of another kind, version or coordinate type, or holds
-    /// what is no tree.
+    /// what is no tree; [`Error::Kernels`] if `NIGH_SIMD` names no tier of this CPU.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, OpenOptions::new())
     }
@@ -137,7 +138,12 @@ impl<T: Scalar> VectorTree<T> {
         if bound_boxes(&shape, embedding.width(), &panels)?[..] != boxes[..] {
             return Err(refuse("boxes", 0, "a box is not that of its points"));
         }
-        let space = Vectors { embedding, panels: panels.into(), boxes: Storage::from(boxes) };
+        let space = Vectors {
+            embedding,
+            panels: panels.into(),
+            boxes: Storage::from(boxes),
+            kernels: Kernels::active()?,
+        };
         let options = BuildOptions::new().leaf(leaf);
         Ok(CoverTree { space, shape, state: next_state(), options })
     }

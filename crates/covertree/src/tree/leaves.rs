@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::search::{Search, Traversal};
-use crate::space::{FANOUT, Frame, Space};
+use crate::space::{Frame, Space};
 
 /// Leaves of queries that one task answers.
 const CHUNK: usize = 16;
@@ -85,15 +85,15 @@ impl<S: Space> Around<S> {
             self.opened += 1;
             let (block, frame) = (&mut self.block, &mut self.frame);
             let (stored, infinity) = (tree.space.stored(slots.start), S::Distance::INFINITY);
-            tree.space.open(&tree.shape, stored, block, infinity, infinity, frame, &mut Vec::new());
-            for child in 0..FANOUT {
+            tree.space.open(&tree.shape, stored, block, infinity, reach, frame, &mut Vec::new());
+            for child in self.frame.each_open() {
                 let bound = self.frame.bounds[child];
-                if bound == infinity || bound.untagged() > reach {
+                if bound > reach {
                     continue;
                 }
                 match tree.shape.child(node, child) {
                     Reference::Inner(inner) => self.nodes.push(inner),
-                    Reference::Leaf(leaf) if leaf != own && bound.untagged() > self.reach => {
+                    Reference::Leaf(leaf) if leaf != own && bound > self.reach => {
                         if self.leaves.len() == MOST {
                             self.leaves.truncate(known);
                             self.bounds.truncate(known * self.stride);
@@ -185,7 +185,7 @@ impl<S: Space> CoverTree<S> {
             searcher.start(self, task)?;
             around.opened = 0;
             let query = self.space.stored(slot);
-            let mut walk = Walk { tree: self, query, task, searcher: &mut *searcher };
+            let mut walk = Walk::new(self, query, task, searcher);
             if walk.leaf_by_leaf(leaf, slots.clone(), slot - slots.start, usual, around) {
                 searcher.certificate.nodes += around.opened;
                 self.collect(searcher, task)?;

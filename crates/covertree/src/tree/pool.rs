@@ -108,7 +108,7 @@ impl<D: Scalar> Pool<D> {
                 self.limit = if end < self.limit { end } else { self.limit };
             }
         }
-        if self.keys.len() >= self.full || (self.per_distance > 0.0 && self.last < COARSE) {
+        if self.k > FEW && self.keys.len() >= self.full || (self.per_distance > 0.0 && self.last < COARSE) {
             self.count();
         }
     }

@@ -264,8 +264,9 @@ impl<T: Scalar> VectorTree<T> {
         let mut next = self.shape.root();
         while let Reference::Inner(node) = next {
             frame.node = node;
-            self.space.open(&self.shape, &[], prepared, T::ZERO, T::ZERO, frame, &mut Vec::new());
-            let child = frame.nearest().map_or(0, |(child, _)| child);
+            let everywhere = T::INFINITY;
+            self.space.open(&self.shape, &[], prepared, T::ZERO, everywhere, frame, &mut Vec::new());
+            let child = frame.take_nearest(everywhere).unwrap_or(0);
             place = node as usize * FANOUT + child;
             next = self.shape.child(node, child);
         }

@@ -15,6 +15,7 @@ pub(crate) use exp::ExpConstants;
 
 use crate::element::Element;
 use crate::lanes::Lanes;
+use crate::near::NearKernels;
 use crate::table::Kernels;
 use crate::wht::WalshHadamard;
 
@@ -26,6 +27,8 @@ pub trait Real: Element {
     fn math(kernels: &Kernels) -> &MathKernels<Self>;
     #[doc(hidden)]
     fn walsh_hadamard(kernels: &Kernels) -> WalshHadamard<Self>;
+    #[doc(hidden)]
+    fn near(kernels: &Kernels) -> &NearKernels<Self>;
     #[doc(hidden)]
     fn sum_and_difference(a: Self, b: Self) -> (Self, Self);
     #[doc(hidden)]
@@ -43,6 +46,10 @@ macro_rules! real {
             }
             fn walsh_hadamard(kernels: &Kernels) -> WalshHadamard<Self> {
                 kernels.walsh_hadamard.$type
+            }
+            #[inline]
+            fn near(kernels: &Kernels) -> &NearKernels<Self> {
+                &kernels.near.$type
             }
             #[inline(always)]
             fn sum_and_difference(a: Self, b: Self) -> (Self, Self) {

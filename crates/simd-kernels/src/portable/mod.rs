@@ -14,6 +14,7 @@ mod lanes;
 mod lookup;
 mod math;
 mod mixed;
+mod near;
 mod panel;
 mod select;
 
@@ -42,4 +43,5 @@ pub(crate) const KERNELS: Kernels = Kernels {
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,
+    near: near::NEAR,
 };

@@ -3,6 +3,7 @@
 pub mod codes;
 pub mod lookups;
 pub mod math;
+pub mod near;
 pub mod select;
 pub mod wht;
 

@@ -2,7 +2,7 @@
 //! deeper; here they run wherever the table runs, on emulated CPUs too.
 
 use simd_kernels::{
-    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, Real, reference,
+    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real, reference,
 };
 
 use super::{Judge, Random, Tally, Truth};
@@ -17,6 +17,8 @@ pub(super) fn of_table(kernels: &'static Kernels, tally: &mut Tally) {
     selection::<f64>(kernels, "select_f64", tally);
     selection::<i32>(kernels, "select_i32", tally);
     estimates(kernels, tally);
+    near::<f32>(kernels, "near_f32", tally);
+    near::<f64>(kernels, "near_f64", tally);
 }
 
 fn draw<T: Distance>(len: usize, scale: f64) -> Vec<T> {
@@ -148,7 +150,56 @@ fn estimates(kernels: &'static Kernels, tally: &mut Tally) {
     }
 }
 
+fn near<T: Real + Ordered>(kernels: &'static Kernels, name: &str, tally: &mut Tally) {
+    for (dim, rows) in (1..=12).flat_map(|dim| [16, 32, 48, 64].map(|rows| (dim, rows))) {
+        let query: Vec<T> = draw(dim, 0.01);
+        let panels: Vec<T> = draw(1000 + dim * rows, 0.01).split_off(1000);
+        let mut judge = Judge { name, dim, tally };
+        // Of a distance, and below all.
+        let some = reference::near::panel_within(&query, &panels, query[0]).0[rows / 2];
+        for limit in [some, <T as Element>::from_f64(-1.0), T::GREATEST] {
+            for nearest in [false, true] {
+                let (form, expected) = if nearest {
+                    ("nearest", reference::near::panel_nearest(&query, &panels, limit))
+                } else {
+                    ("within", reference::near::panel_within(&query, &panels, limit))
+                };
+                let mut bits = 0;
+                let distances = judge.call(form, rows, |out| {
+                    bits = if nearest {
+                        kernels.panel_nearest(&query, &panels, limit, out)?
+                    } else {
+                        kernels.panel_within(&query, &panels, limit, out)?
+                    };
+                    Ok(())
+                });
+                judge.same(form, &distances, &expected.0, bits, expected.1);
+            }
+            let panel = &panels[..dim * PANEL_ROWS];
+            let (expected, found) = reference::near::box_bounds(&query, panel, limit);
+            let mut bits = 0;
+            let bounds = judge.call("boxes", PANEL_ROWS, |out: &mut [T]| {
+                let mut bounds = [limit; PANEL_ROWS];
+                let found = kernels.box_bounds(&query, panel, limit, &mut bounds)?;
+                bits = u64::from(found.within) << 8 | u64::from(found.nearest);
+                out.copy_from_slice(&bounds);
+                Ok(())
+            });
+            let truth = u64::from(found.within) << 8 | u64::from(found.nearest);
+            judge.same("boxes", &bounds, &expected, bits, truth);
+        }
+    }
+}
+
 impl Judge<'_> {
+    /// Compares distances and bits, which must be equal.
+    fn same<T: Real>(&mut self, form: &str, values: &[T], expected: &[T], bits: u64, truth: u64) {
+        self.tally.comparisons += 1 + expected.len() as u64;
+        if values != expected || bits != truth {
+            self.fail(format!("{form} gave {bits:x} of {values:?}, expected {truth:x} of {expected:?}"));
+        }
+    }
+
     /// Compares what was chosen, with ids from 5 on.
     fn chosen<T: Ordered>(&mut self, form: &str, ids: &[u32], values: &[T], expected: &[(usize, T)]) {
         self.tally.comparisons += 1 + expected.len() as u64;

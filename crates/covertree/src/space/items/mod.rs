@@ -11,10 +11,9 @@ mod build;
 use std::fmt;
 use std::ops::Range;
 
-use super::{FANOUT, Frame, Sealed, Space};
+use super::{FANOUT, Frame, Sealed, Space, mark_near};
 use crate::error::Error;
 use crate::metric::Metric;
-use crate::scalar::Scalar;
 use crate::tree::{Reference, Shape};
 
 pub(crate) use build::{ItemBuilder, bound_balls};
@@ -138,11 +137,13 @@ impl<P: Send + Sync, M: Metric<P>> Space for Items<P, M> {
         let measured = slots.start + wanted.start..slots.start + wanted.end;
         self.measure(query, fault, measured.clone(), out);
         frame.bounds = [f64::INFINITY; FANOUT];
+        (frame.open, frame.first) = (0, FANOUT as u32);
         for (child, &distance) in wanted.zip(out.iter()) {
             let radius = radii[child];
             if shape.child(frame.node, child) != Reference::Empty {
                 let bound = distance - radius - self.metric.rounding() * (distance + radius);
-                frame.bounds[child] = bound.max(0.0).tagged(child as u32);
+                frame.bounds[child] = bound.max(0.0);
+                frame.open |= 1 << child;
                 frame.anchors[child] = distance;
             }
         }
@@ -156,7 +157,9 @@ impl<P: Send + Sync, M: Metric<P>> Space for Items<P, M> {
         slots: Range<usize>,
         anchor: f64,
         limit: f64,
+        _: bool,
         out: &mut Vec<f64>,
+        near: &mut Vec<u64>,
     ) -> Range<usize> {
         let mut wanted = slots.clone();
         if anchor < f64::INFINITY {
@@ -167,6 +170,7 @@ impl<P: Send + Sync, M: Metric<P>> Space for Items<P, M> {
             wanted = slots.start + first..slots.start + end.max(first);
         }
         self.measure(query, fault, wanted.clone(), out);
+        mark_near(&out[..wanted.len()], limit, near);
         wanted
     }
 

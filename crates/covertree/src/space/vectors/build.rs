@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 
 use layouts::{AlignedVec, Storage};
+use simd_kernels::Kernels;
 
 use super::{Embedding, Vectors};
 use crate::error::Error;
@@ -100,7 +101,7 @@ impl<T: Scalar> VectorBuilder<'_, T> {
     /// The points in the order of `layout`, with the boxes of its nodes.
     ///
     /// # Errors
-    /// [`Error::Layout`] if there is no memory.
+    /// [`Error::Layout`] if there is no memory, [`Error::Kernels`].
     pub(crate) fn arrange(&self, layout: &Layout) -> Result<Vectors<T>, Error> {
         let width = self.embedding.width();
         let mut panels = AlignedVec::zeroed(layout.order.len() * width)?;
@@ -113,7 +114,8 @@ impl<T: Scalar> VectorBuilder<'_, T> {
             }
         }
         let boxes = bound_boxes(&layout.shape, width, &panels)?;
-        Ok(Vectors { embedding: self.embedding, panels: panels.into(), boxes: Storage::from(boxes) })
+        let (panels, boxes) = (panels.into(), Storage::from(boxes));
+        Ok(Vectors { embedding: self.embedding, panels, boxes, kernels: Kernels::active()? })
     }
 }
 

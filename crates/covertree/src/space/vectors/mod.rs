@@ -18,6 +18,7 @@ mod order;
 use std::ops::Range;
 
 use layouts::Storage;
+use simd_kernels::Kernels;
 
 use super::{FANOUT, Frame, Sealed, Space};
 use crate::error::Error;
@@ -41,6 +42,7 @@ pub struct Vectors<T> {
     pub(crate) panels: Storage<T>,
     /// The boxes of the children of each node, one panel a node.
     pub(crate) boxes: Storage<T>,
+    pub(crate) kernels: &'static Kernels,
 }
 
 /// A query as the kernels want it.
@@ -179,19 +181,24 @@ impl<T: Scalar> Space for Vectors<T> {
         _: &[T],
         prepared: &mut PreparedRow<T>,
         _: T,
-        _: T,
+        limit: T,
         frame: &mut Frame<T>,
         _: &mut Vec<T>,
     ) -> Range<usize> {
         let size = 2 * self.embedding.width() * FANOUT;
         let start = frame.node as usize * size;
-        measure::excess(
+        let boxes = &self.boxes[start..start + size];
+        let count = shape.nodes[frame.node as usize].count;
+        let (within, first) = measure::excess(
+            self.kernels,
             self.embedding.norm(),
             &prepared.signed,
-            &self.boxes[start..start + size],
+            boxes,
+            limit,
             &mut frame.bounds,
         );
-        frame.seal(shape.nodes[frame.node as usize].count as usize);
+        frame.open = within & ((1 << count) - 1);
+        frame.first = first;
         0..0
     }
 
@@ -202,8 +209,10 @@ impl<T: Scalar> Space for Vectors<T> {
         prepared: &mut PreparedRow<T>,
         slots: Range<usize>,
         _: T,
-        _: T,
+        limit: T,
+        one: bool,
         out: &mut Vec<T>,
+        near: &mut Vec<u64>,
     ) -> Range<usize> {
         let width = self.embedding.width();
         let end = slots.end.next_multiple_of(FANOUT);
@@ -211,7 +220,10 @@ impl<T: Scalar> Space for Vectors<T> {
             out.resize(end - slots.start, T::ZERO);
         }
         let panels = &self.panels[slots.start * width..end * width];
-        measure::distances(self.embedding.norm(), &prepared.row, panels, out);
+        let out = &mut out[..end - slots.start];
+        // Lanes of the padding could be the nearest.
+        let one = one && slots.end == end;
+        measure::distances(self.kernels, self.embedding.norm(), &prepared.row, panels, limit, one, out, near);
         slots
     }
 

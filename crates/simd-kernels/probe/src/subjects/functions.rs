@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::hint::black_box;
 
 use simd_kernels::{
-    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, Real, reference,
+    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real, reference,
 };
 
 use super::Subject;
@@ -20,6 +20,8 @@ pub(super) fn of_table(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     selection::<f64>(kernels, "f64", list);
     selection::<i32>(kernels, "i32", list);
     estimates(kernels, list);
+    near::<f32>(kernels, list);
+    near::<f64>(kernels, list);
 }
 
 /// Adds a pair of closures that each read the same values and write into a buffer of their own.
@@ -63,6 +65,57 @@ fn math<T: Real + Distance>(kernels: &'static Kernels, list: &mut Vec<Subject>) 
     let work = move |x: &mut [T]| kernels.walsh_hadamard(x, None, scale()).expect("a power of two");
     let twin = move |x: &mut [T]| reference::wht::walsh_hadamard(x, None, scale());
     add(list, name("walsh_hadamard"), &values, work, twin);
+}
+
+/// Table, query, block, limit, and the places of the distances.
+type OfBlock<T> = fn(&'static Kernels, &[T], &[T], T, &mut [T]) -> u64;
+
+fn near<T: Real + Ordered>(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    // Blocks of four panels of four dimensions; a bit for a part of the rows.
+    const DIM: usize = 4;
+    const BLOCK: usize = 4 * PANEL_ROWS;
+    let query = [1.0; DIM].map(<T as Element>::from_f64);
+    let values: Vec<T> =
+        (0..COUNT).map(|index| <T as Element>::from_f64((index * 1_031 % COUNT) as f64)).collect();
+    let limit = <T as Element>::from_f64((COUNT * COUNT / 4) as f64);
+    let name = |kernel: &str| format!("{kernel}_{}", T::NAME);
+    let of_blocks = move |call: OfBlock<T>| {
+        move |x: &mut [T]| {
+            let mut out = [T::default(); BLOCK];
+            for block in x.chunks_exact(BLOCK * DIM) {
+                black_box(call(kernels, &query, block, limit, &mut out));
+                black_box(&out);
+            }
+        }
+    };
+    let within = of_blocks(|kernels, query, block, limit, out| {
+        kernels.panel_within(query, block, limit, out).expect("a block")
+    });
+    let nearest = of_blocks(|kernels, query, block, limit, out| {
+        kernels.panel_nearest(query, block, limit, out).expect("a block")
+    });
+    add(list, name("panel_within"), &values, within, move |x| {
+        for block in x.chunks_exact(BLOCK * DIM) {
+            black_box(reference::near::panel_within(&query, block, limit));
+        }
+    });
+    add(list, name("panel_nearest"), &values, nearest, move |x| {
+        for block in x.chunks_exact(BLOCK * DIM) {
+            black_box(reference::near::panel_nearest(&query, block, limit));
+        }
+    });
+    let boxes = move |x: &mut [T]| {
+        let mut out = [T::default(); PANEL_ROWS];
+        for panel in x.chunks_exact(PANEL_ROWS * DIM) {
+            black_box(kernels.box_bounds(&query, panel, limit, &mut out).expect("a panel"));
+            black_box(&out);
+        }
+    };
+    add(list, name("box_bounds"), &values, boxes, move |x| {
+        for panel in x.chunks_exact(PANEL_ROWS * DIM) {
+            black_box(reference::near::box_bounds(&query, panel, limit));
+        }
+    });
 }
 
 fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {

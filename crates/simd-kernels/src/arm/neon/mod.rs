@@ -9,6 +9,7 @@ mod f64;
 mod half;
 pub(super) mod int8;
 pub(super) mod mixed;
+mod near;
 pub(super) mod panel;
 
 mod lanes;
@@ -80,4 +81,5 @@ pub(crate) const KERNELS: Kernels = Kernels {
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,
+    near: near::NEAR,
 };

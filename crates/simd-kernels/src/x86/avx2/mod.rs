@@ -7,6 +7,7 @@ mod f32;
 mod f64;
 mod int8;
 mod mixed;
+mod near;
 mod panel;
 
 mod lanes;
@@ -78,4 +79,5 @@ pub(crate) const KERNELS: Kernels = Kernels {
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,
+    near: near::NEAR,
 };

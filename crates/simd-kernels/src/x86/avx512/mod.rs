@@ -7,6 +7,7 @@ pub(in crate::x86) mod f32;
 mod f64;
 pub(in crate::x86) mod int8;
 mod mixed;
+mod near;
 pub(in crate::x86) mod panel;
 
 mod lanes;
@@ -103,4 +104,5 @@ pub(crate) const KERNELS: Kernels = Kernels {
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,
     select: select::SELECT,
+    near: near::NEAR,
 };
