@@ -140,7 +140,7 @@ pub(crate) unsafe fn least_estimates<C: Estimate>(
             unsafe {
                 let x = c.estimate(sums.as_ptr().add(at + place), adds.as_ptr().add(at + place), base, slope);
                 let least = out.as_mut_ptr().add(place);
-                c.store(c.least(x, c.load(least)), least);
+                c.put(c.least(x, c.load(least)), least);
             }
         }
     }

@@ -67,7 +67,7 @@ pub(crate) unsafe trait Compare<T: Ordered>: Copy {
     /// # Safety
     /// `to` must be writable for `WIDTH` values.
     #[inline(always)]
-    unsafe fn store(self, x: Self::Vector, to: *mut T) {
+    unsafe fn put(self, x: Self::Vector, to: *mut T) {
         // SAFETY: a vector is `WIDTH` values of `T`, for which the caller vouches.
         unsafe { to.cast::<Self::Vector>().write_unaligned(x) }
     }
