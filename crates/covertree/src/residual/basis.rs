@@ -38,7 +38,7 @@ pub(super) struct Scratch {
     pub(super) products: Vec<f64>,
     pub(super) packed: AlignedVec<f64>,
     candidates: Vec<u32>,
-    columns: Columns,
+    pub(super) columns: Columns,
     gram: Vec<f64>,
     pub(super) rounded: AlignedVec<f32>,
 }

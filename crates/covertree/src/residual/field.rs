@@ -10,6 +10,7 @@ use super::error::{ResidualError, expect_finite, expect_len, expect_positive};
 use super::model::CovarianceModel;
 use super::order::{Order, Range};
 use super::parallel;
+use super::probe::tail_error;
 
 /// Unit roundoff of `f64`.
 const UNIT: f64 = f64::EPSILON / 2.0;
@@ -40,6 +41,14 @@ pub(super) fn stride_of(rank: usize) -> usize {
     if rank.is_multiple_of(128) { rank + 8 } else { rank }
 }
 
+/// Steps in which the head grows, and how many points choose it.
+const HEAD_STEP: usize = 16;
+const SAMPLE: usize = 512;
+/// Error of a correlation by tails that so many of ten points may have: some hundredths where a block's basis makes it
+/// a hundred times as large.
+const TAIL_ERROR: f64 = 1.3e-4;
+const FEW: usize = 9;
+
 /// Places cut into pieces that go to threads.
 const PIECE: usize = 256;
 
@@ -63,6 +72,8 @@ pub(super) struct Field {
     pub(super) norms: Vec<f64>,
     /// aᵢ of the bound aᵢ aⱼ on the error of ρᵢⱼ in `f64`.
     pub(super) errors: Vec<f64>,
+    /// Columns of V that products with pivots need in `f64`; see `probe.rs`.
+    pub(super) head: usize,
 }
 
 /// Queries of one group, points in rows.
@@ -70,6 +81,10 @@ pub(super) struct Field {
 pub(super) struct Queries {
     pub(super) coords: Vec<f64>,
     pub(super) v: AlignedVec<f64>,
+    /// `v` in `f32`.
+    pub(super) rounded: AlignedVec<f32>,
+    /// Weighted lengths of rows of V from column [`Field::head`] on.
+    pub(super) tails: Vec<f64>,
     pub(super) weights: Vec<f64>,
     pub(super) norms: Vec<f64>,
     pub(super) errors: Vec<f64>,
@@ -85,6 +100,7 @@ impl Queries {
     pub(super) fn clear(&mut self) {
         self.coords.clear();
         self.v.clear();
+        self.tails.clear();
         self.weights.clear();
         self.norms.clear();
         self.errors.clear();
@@ -95,6 +111,15 @@ impl Queries {
 
     pub(super) fn len(&self) -> usize {
         self.weights.len()
+    }
+
+    /// Fills `rounded`.
+    pub(super) fn round(&mut self) -> Result<(), ResidualError> {
+        self.rounded.resize_stale(self.v.len())?;
+        for (to, &from) in self.rounded.iter_mut().zip(self.v.iter()) {
+            *to = from as f32;
+        }
+        Ok(())
     }
 }
 
@@ -107,6 +132,11 @@ fn norm_and_error(variance: f64, v_squared: f64, weight: f64, rank: usize) -> (f
     let norm = ((variance - v_squared) * weight * weight).max(0.0);
     let error = (rank as f64 / 2.0 + 48.0) * UNIT * (variance + v_squared);
     (norm, error.sqrt() * weight)
+}
+
+/// Weighted length of a row of V from column `head` on, some more rather than less.
+fn tail_length(row: &[f64], head: usize, weight: f64) -> f64 {
+    row.get(head..).unwrap_or_default().iter().map(|v| v * v).sum::<f64>().sqrt() * weight * (1.0 + 1e-9)
 }
 
 impl Field {
@@ -135,6 +165,7 @@ impl Field {
             weights: Vec::new(),
             norms: Vec::new(),
             errors: Vec::new(),
+            head: 1,
         })
     }
 
@@ -161,6 +192,37 @@ impl Field {
             rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
         };
         self.fill(order, fill, |_, id| factor.p[id])
+    }
+
+    /// Weighted length of the row of V at a place, from column `head` on.
+    pub(super) fn tail(&self, place: usize, head: usize) -> f64 {
+        tail_length(self.row(place), head, self.weights[place])
+    }
+
+    /// Chooses the head: the fewest columns with which [`FEW`] of ten tails keep errors below [`TAIL_ERROR`].
+    fn choose_head(&mut self) {
+        self.head = self.rank;
+        // Outside of that, numbers of V might leave the range of `f32`.
+        if !(1e-20..1e20).contains(&self.variance) {
+            return;
+        }
+        let steps = self.rank.div_ceil(HEAD_STEP);
+        let mut small = vec![0; steps];
+        let step = (self.len() / SAMPLE).max(1);
+        let places = (0..self.len()).step_by(step);
+        let sampled = places.len();
+        for place in places {
+            let (row, weight) = (self.row(place), self.weights[place]);
+            let mut left = 0.0;
+            for (at, columns) in row.chunks(HEAD_STEP).enumerate().rev() {
+                left += columns.iter().map(|v| v * v).sum::<f64>();
+                let error = tail_error(self.rank - at * HEAD_STEP) * left * weight * weight;
+                small[at] += usize::from(error <= TAIL_ERROR);
+            }
+        }
+        let head = small.iter().position(|&small| small * 10 >= sampled * FEW).map(|at| at * HEAD_STEP);
+        // A short tail does not pay for a second product.
+        self.head = head.filter(|head| head * 8 <= self.rank * 7).unwrap_or(self.rank);
     }
 
     /// Derives weights, norms and error bounds from `v` and the residual variance of each (|v|², id).
@@ -209,7 +271,9 @@ impl Field {
                 Ok::<(), ResidualError>(())
             },
         );
-        done.map(drop)
+        done?;
+        self.choose_head();
+        Ok(())
     }
 
     /// Takes over a rank, and how far rows of V are apart. Rows that are a power of two apart would share few sets of
@@ -260,6 +324,7 @@ impl Field {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
         self.pad(queries)?;
+        queries.tails.push(self.tail(place, self.head));
         queries.weights.push(self.weights[place]);
         queries.norms.push(self.norms[place]);
         queries.errors.push(self.errors[place]);
@@ -286,6 +351,7 @@ impl Field {
         let squared: f64 = v.iter().map(|v| v * v).sum();
         let weight = 1.0 / p.sqrt();
         let (norm, error) = norm_and_error(self.variance, squared, weight, self.rank);
+        queries.tails.push(tail_length(v, self.head, weight));
         queries.weights.push(weight);
         queries.norms.push(norm);
         queries.errors.push(error);
@@ -296,7 +362,7 @@ impl Field {
 
     /// Squared scaled distances of `x` to points whose coordinates stand axis by axis, `stride` apart.
     #[inline]
-    fn squared_distances(&self, x: &[f64], axes: &[f64], stride: usize, out: &mut [f64]) {
+    pub(super) fn squared_distances(&self, x: &[f64], axes: &[f64], stride: usize, out: &mut [f64]) {
         squared_distances(&self.inverse_lengthscales, x, axes, stride, out);
     }
 

@@ -30,6 +30,7 @@ mod model;
 mod order;
 mod parallel;
 mod pivots;
+mod probe;
 mod search;
 mod table;
 

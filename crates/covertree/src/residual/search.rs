@@ -14,8 +14,9 @@ use simd_kernels::Rows;
 use super::ResidualIndex;
 use super::bounds::QueryBounds;
 use super::error::ResidualError;
-use super::field::{Feature, MAX_DIM, Queries, TileScratch};
+use super::field::{Feature, MAX_DIM, Queries};
 use super::order::Range;
+use super::probe;
 use super::table::Certificate;
 
 /// Most queries in a group: a block's pivots stream past all of them from the second-level cache.
@@ -65,9 +66,7 @@ pub(super) struct Scratch {
     pub(super) queries: Queries,
     dots: Vec<f64>,
     exact: Vec<f64>,
-    tile: TileScratch,
-    common: Vec<f64>,
-    projected: Vec<f64>,
+    probe: probe::Scratch,
     /// Coordinates of the group for each block.
     coordinates: Vec<f32>,
     /// Where a block's coordinates start.
@@ -210,13 +209,17 @@ impl ResidualIndex {
         let mut total = 0;
         for block in &self.blocks {
             scratch.offsets.push(total);
-            total += block.size() * count;
+            total += block.size() * rows;
         }
         scratch.coordinates.resize(total, 0.0);
         scratch.bounds.clear();
         let nothing = QueryBounds { remainder: 0.0, slack: 0.0, upper: f32::NEG_INFINITY };
         scratch.bounds.resize(self.blocks.len() * count, nothing);
         let dim = self.field.dim();
+        let queries = &mut scratch.queries;
+        if self.blocks.iter().any(|block| block.size() > 0 && block.probe.columns < self.field.rank) {
+            queries.round()?;
+        }
         let queries = &scratch.queries;
         let farthest_limit = queries.limits.iter().copied().max().unwrap_or(0);
         for (index, block) in self.blocks.iter().enumerate() {
@@ -229,37 +232,26 @@ impl ResidualIndex {
                 bounds.fill(QueryBounds { upper: f32::INFINITY, ..nothing });
                 continue;
             }
-            let point = |i: usize, x: &mut [f64]| {
-                // Nothing for the padding.
-                let Some(coords) = queries.coords.get(i * dim..(i + 1) * dim) else { return 0.0 };
-                x.copy_from_slice(coords);
-                queries.weights[i]
-            };
-            let v = Rows::with_stride(&queries.v, rows, self.field.rank, self.field.stride)?;
-            scratch.common.resize(rows * size, 0.0);
-            scratch.projected.resize(rows * size, 0.0);
-            let (tile, common) = (&mut scratch.tile, &mut scratch.common);
-            block.columns.products(&self.field, block.feature, v, point, tile, common, size, 0)?;
-            block.project_queries(&self.field, common, &mut scratch.projected)?;
-            let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..count * size];
-            let lines = scratch.projected.chunks_exact(size);
-            let lines = lines.zip(coordinates.chunks_exact_mut(size)).zip(bounds).enumerate();
-            for (i, ((projected, to), bounds)) in lines {
-                for (to, &from) in to.iter_mut().zip(projected) {
-                    *to = from as f32;
-                }
+            let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..rows * size];
+            block.probe.coordinates(
+                &self.field,
+                block.feature,
+                queries,
+                rows,
+                &mut scratch.probe,
+                coordinates,
+            )?;
+            for (i, (coordinates, bounds)) in coordinates.chunks_exact(size).zip(bounds).enumerate() {
                 if queries.limits[i] <= block.lowest_id {
                     continue;
                 }
-                let weight = queries.weights[i];
-                let norm = block.feature.norm_of(&self.field, queries.norms[i], weight);
-                let length = squared_norm(projected);
+                let length = squared_norm(coordinates);
                 let x = &queries.coords[i * dim..(i + 1) * dim];
                 let offset = match block.feature {
                     Feature::Residual => 0.0,
                     Feature::LowRank => block.offset(&self.field, x, &mut [0.0; MAX_DIM][..dim]),
                 };
-                *bounds = block.query_bounds(&self.field, norm, queries.errors[i], weight, length, offset);
+                *bounds = block.query_bounds(&self.field, queries, i, length, offset);
                 scratch.states[i].certificate.pivot_evaluations += block.pivots.len() as u32;
             }
         }
@@ -337,7 +329,7 @@ impl ResidualIndex {
     ) -> Result<(), ResidualError> {
         let block = &self.blocks[index];
         let (count, size, range) = (scratch.queries.len(), block.size(), block.range);
-        let coordinates = &scratch.coordinates[scratch.offsets[index]..][..count * size];
+        let coordinates = &scratch.coordinates[scratch.offsets[index]..];
         scratch.active_rows.clear();
         for &i in &scratch.active[chunk.clone()] {
             scratch.active_rows.extend_from_slice(&coordinates[i * size..(i + 1) * size]);
@@ -629,11 +621,11 @@ impl ResidualIndex {
 }
 
 /// Σ x².
-fn squared_norm(x: &[f64]) -> f64 {
+fn squared_norm(x: &[f32]) -> f64 {
     let mut sums = [0.0f64; 16];
     for x in x.chunks_exact(16) {
-        for (sum, x) in sums.iter_mut().zip(x) {
-            *sum += x * x;
+        for (sum, &x) in sums.iter_mut().zip(x) {
+            *sum += f64::from(x) * f64::from(x);
         }
     }
     sums.iter().sum()
