@@ -49,12 +49,7 @@ impl Block {
         let size = self.size() as f64;
         let unit = f64::from(UNIT_F32);
         match self.feature {
-            Feature::Residual => {
-                // Tails, then what the projection in `f32` adds: rounding of both its factors and (size / 2 + 32) u.
-                let tails = self.tail_error * tail * 1.01;
-                let projection = (size / 2.0 + 36.0) * unit * self.pivot_length * norm * 1.01;
-                self.projection_error(norm, error) + tails + projection
-            }
+            Feature::Residual => self.projection_error(norm, error) + self.tail_error * tail * 1.01,
             Feature::LowRank => {
                 let heads = (field.rank as f64 / 2.0 + 34.0) * UNIT * norm;
                 let tails = tail_error(field.rank - self.probe.columns) * tail;
@@ -63,13 +58,15 @@ impl Block {
         }
     }
 
-    /// Bounds of a query at place `i` of a group, from its coordinates' squared norm and its offset's.
+    /// Bounds of a query at place `i` of a group, from its coordinates' squared norm, what their
+    /// projection is wrong by, and its offset's squared norm.
     pub(super) fn query_bounds(
         &self,
         field: &Field,
         queries: &Queries,
         i: usize,
         coordinates: f64,
+        projection_error: f64,
         offset_norm: f32,
     ) -> QueryBounds {
         let (weight, error) = (queries.weights[i], queries.errors[i]);
@@ -81,7 +78,7 @@ impl Block {
             // All of the row.
             _ => feature_norm.sqrt() * 1.01,
         };
-        let own = self.query_error(field, feature_norm.sqrt(), error, tail, length);
+        let own = self.query_error(field, feature_norm.sqrt(), error, tail, length) + projection_error;
         let left = (feature_norm - coordinates).max(0.0) + self.remainder_slack(own, error, length);
         let remainder = (left.sqrt() as f32).next_up();
         let in_product = (self.size() as f64 / 2.0 + 39.0) * f64::from(UNIT_F32) + 2.0 * self.gram_error;

@@ -44,9 +44,9 @@ pub(super) fn stride_of(rank: usize) -> usize {
 /// Steps in which the head grows, and how many points choose it.
 const HEAD_STEP: usize = 16;
 const SAMPLE: usize = 512;
-/// Error of a correlation by tails that so many of ten points may have: some hundredths where a block's basis makes it
-/// a hundred times as large.
-const TAIL_ERROR: f64 = 1.3e-4;
+/// Error of a correlation by tails that so many of ten points may have: some thousandths where a block's basis
+/// makes it a hundred times as large.
+const TAIL_ERROR: f64 = 3e-5;
 const FEW: usize = 9;
 
 /// Places cut into pieces that go to threads.

@@ -26,6 +26,7 @@ mod error;
 mod field;
 #[cfg(feature = "inducing")]
 mod inducing;
+mod members;
 mod model;
 mod order;
 mod parallel;

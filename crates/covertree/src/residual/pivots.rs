@@ -28,7 +28,7 @@ const LEAST: usize = 256;
 /// Mean squared remainder above which bounds would save nothing, and members are measured in tiles.
 const HOPELESS: f64 = 0.25;
 /// What `f32` may add to bounds by low-rank features.
-const EXPLICIT_ERROR: f64 = 0.02;
+const EXPLICIT_ERROR: f64 = 0.004;
 
 /// A block of points with its pivots.
 #[derive(Debug, Default)]
@@ -303,7 +303,8 @@ impl Block {
         let mut weights = field.weights[self.range.start..self.range.end()].to_vec();
         let middle = weights.len() / 2;
         let (_, weight, _) = weights.select_nth_unstable_by(middle, f64::total_cmp);
-        let error = tail_error(field.rank) * (self.probe.size as f64).sqrt() * field.variance * *weight * *weight;
+        let error =
+            tail_error(field.rank) * (self.probe.size as f64).sqrt() * field.variance * *weight * *weight;
         let in_range = (1e-20..1e20).contains(&field.variance);
         if in_range && 1.5 * error <= EXPLICIT_ERROR { 0 } else { field.rank }
     }

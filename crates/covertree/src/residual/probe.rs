@@ -31,6 +31,8 @@ pub(super) struct Probe {
     tail: AlignedVec<f32>,
     /// Basis: row `i` holds what basis vector `i` takes of each pivot. Only for residual features.
     transform: AlignedVec<f32>,
+    /// Its Frobenius norm.
+    transform_norm: f64,
     /// Pivots, filled up to whole panels.
     pub(super) size: usize,
     /// Columns of the head.
@@ -44,6 +46,8 @@ pub(super) struct Scratch {
     tails: Vec<f32>,
     covariances: Vec<f64>,
     common: Vec<f32>,
+    /// What the projections in `f32` are wrong by.
+    pub(super) projection_errors: Vec<f64>,
 }
 
 impl Probe {
@@ -82,12 +86,15 @@ impl Probe {
         stride: usize,
         build: &mut Build,
     ) -> Result<(), ResidualError> {
+        self.transform_norm = 0.0;
         build.rounded.resize_stale(self.size * self.size)?;
         for (to, row) in build.rounded.chunks_exact_mut(self.size).zip(transform.chunks(stride)) {
             for (to, &from) in to.iter_mut().zip(row) {
                 *to = from as f32;
+                self.transform_norm += from * from;
             }
         }
+        self.transform_norm = self.transform_norm.sqrt();
         pack(Rows::new(&build.rounded, self.size)?, &mut self.transform)
     }
 
@@ -122,6 +129,8 @@ impl Probe {
         }
         match feature {
             Feature::LowRank => {
+                scratch.projection_errors.clear();
+                scratch.projection_errors.resize(queries.len(), 0.0);
                 let lines = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
                 let lines = lines.zip(out.chunks_exact_mut(size)).zip(&queries.weights);
                 for (((heads, tails), out), weight) in lines {
@@ -134,6 +143,11 @@ impl Probe {
             }
             Feature::Residual => {
                 self.common(field, queries, rows, scratch)?;
+                // (size / 2 + 32) u of the kernels, u for each rounded factor, by Cauchy and Schwarz in every sum.
+                let error = (size as f64 / 2.0 + 36.0) * f64::from(UNIT_F32) * self.transform_norm * 1.01;
+                scratch.projection_errors.clear();
+                let lines = scratch.common.chunks_exact(size).take(queries.len());
+                scratch.projection_errors.extend(lines.map(|line| error * squared_norm(line).sqrt()));
                 Ok(field.kernels.panels::<f32>().inner_product(
                     Rows::new(&scratch.common, size)?,
                     Panels::new(&self.transform, size)?,
@@ -164,8 +178,7 @@ impl Probe {
         scratch.common[count * size..].fill(0.0);
         let products = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
         let lines = products.zip(scratch.covariances.chunks_exact(size)).zip(&queries.weights);
-        for (to, (((heads, tails), covariances), weight)) in
-            scratch.common.chunks_exact_mut(size).zip(lines)
+        for (to, (((heads, tails), covariances), weight)) in scratch.common.chunks_exact_mut(size).zip(lines)
         {
             let terms = heads.iter().zip(tails).zip(covariances).zip(&self.weights);
             for (to, (((head, tail), covariance), other)) in to.iter_mut().zip(terms) {
@@ -174,4 +187,15 @@ impl Probe {
         }
         Ok(())
     }
+}
+
+/// Σ x², for whole panels.
+pub(super) fn squared_norm(x: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 16];
+    for x in x.chunks_exact(16) {
+        for (sum, &x) in sums.iter_mut().zip(x) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    sums.iter().sum()
 }
