@@ -5,7 +5,6 @@ use simd_kernels::{Covariance, Panels, Rows};
 use super::error::ResidualError;
 use super::field::{Feature, Field, Queries};
 use super::pivots::Block;
-use super::probe::tail_error;
 
 /// Unit roundoffs.
 pub(super) const UNIT: f64 = f64::EPSILON / 2.0;
@@ -44,16 +43,13 @@ impl Block {
     }
 
     /// Bound on the error of a query's coordinates as [`Probe::coordinates`](super::probe::Probe::coordinates) has them,
-    /// from its feature's norm, its error coefficient, the weighted length of its tail and that of the coordinates.
-    fn query_error(&self, field: &Field, norm: f64, error: f64, tail: f64, length: f64) -> f64 {
-        let size = self.size() as f64;
-        let unit = f64::from(UNIT_F32);
+    /// but for the projection, from its feature's norm, its error coefficient and the weighted length of its tail.
+    fn query_error(&self, field: &Field, norm: f64, error: f64, tail: f64) -> f64 {
         match self.feature {
             Feature::Residual => self.projection_error(norm, error) + self.tail_error * tail * 1.01,
             Feature::LowRank => {
-                let heads = (field.rank as f64 / 2.0 + 34.0) * UNIT * norm;
-                let tails = tail_error(field.rank - self.probe.columns) * tail;
-                (heads + tails) * size.sqrt() * 1.01 + 2.0 * unit * length
+                let size = self.size() as f64;
+                (field.rank as f64 / 2.0 + 34.0) * UNIT * size.sqrt() * norm * 1.01
             }
         }
     }
@@ -72,13 +68,8 @@ impl Block {
         let (weight, error) = (queries.weights[i], queries.errors[i]);
         let feature_norm = self.feature.norm_of(field, queries.norms[i], weight);
         let length = coordinates.sqrt();
-        let tail = match self.probe.columns {
-            columns if columns == field.rank => 0.0,
-            columns if columns == field.head => queries.tails[i],
-            // All of the row.
-            _ => feature_norm.sqrt() * 1.01,
-        };
-        let own = self.query_error(field, feature_norm.sqrt(), error, tail, length) + projection_error;
+        let norm = feature_norm.sqrt();
+        let own = self.query_error(field, norm, error, queries.tails[i]) + projection_error;
         let left = (feature_norm - coordinates).max(0.0) + self.remainder_slack(own, error, length);
         let remainder = (left.sqrt() as f32).next_up();
         let in_product = (self.size() as f64 / 2.0 + 39.0) * f64::from(UNIT_F32) + 2.0 * self.gram_error;

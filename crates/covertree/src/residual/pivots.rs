@@ -27,8 +27,6 @@ use super::probe::{Probe, tail_error};
 const LEAST: usize = 256;
 /// Mean squared remainder above which bounds would save nothing, and members are measured in tiles.
 const HOPELESS: f64 = 0.25;
-/// What `f32` may add to bounds by low-rank features.
-const EXPLICIT_ERROR: f64 = 0.004;
 
 /// A block of points with its pivots.
 #[derive(Debug, Default)]
@@ -282,8 +280,7 @@ impl Block {
         for (weight, &place) in columns.weights.iter_mut().zip(&basis.chosen) {
             *weight = f64::from(u8::from(place != u32::MAX));
         }
-        let head = self.head_of_vectors(field);
-        self.probe.set(field, columns, (&vectors, padded), head, &mut scratch.rounded)?;
+        self.probe.set(field, columns, (&vectors, padded), rank, &mut scratch.rounded)?;
         let mut gram = vec![0.0; size * size];
         panels.inner_product(rows, Panels::new(&columns.v, rank)?, &mut gram)?;
         let mut squared = 0.0f64;
@@ -295,18 +292,6 @@ impl Block {
         }
         let rounding = (rank as f64 / 2.0 + 34.0) * UNIT * size as f64;
         Ok((squared.sqrt() + rounding) * 1.01)
-    }
-
-    /// Columns of basis vectors that queries need in `f64`: none if for the member in the middle and another like it
-    /// errors in `f32` change no bound by more than [`EXPLICIT_ERROR`], else all.
-    fn head_of_vectors(&self, field: &Field) -> usize {
-        let mut weights = field.weights[self.range.start..self.range.end()].to_vec();
-        let middle = weights.len() / 2;
-        let (_, weight, _) = weights.select_nth_unstable_by(middle, f64::total_cmp);
-        let error =
-            tail_error(field.rank) * (self.probe.size as f64).sqrt() * field.variance * *weight * *weight;
-        let in_range = (1e-20..1e20).contains(&field.variance);
-        if in_range && 1.5 * error <= EXPLICIT_ERROR { 0 } else { field.rank }
     }
 
     /// How far the basis is from orthonormal: ‖T C Tᵀ − I‖ from the pivots' inner products C, and what those can be

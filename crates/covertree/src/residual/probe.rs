@@ -130,6 +130,7 @@ impl Probe {
         match feature {
             Feature::LowRank => {
                 scratch.projection_errors.clear();
+                // Rounding to `f32` is in the bounds of members, which are made from stored coordinates.
                 scratch.projection_errors.resize(queries.len(), 0.0);
                 let lines = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
                 let lines = lines.zip(out.chunks_exact_mut(size)).zip(&queries.weights);

@@ -52,6 +52,9 @@ const LOOSE_MEMBERS: usize = 1536;
 pub(super) struct Scratch {
     pub(super) queries: Queries,
     pub(super) dots: Vec<f64>,
+    /// Rows of V that lie apart, and numbers of such rows.
+    pub(super) gathered: AlignedVec<f64>,
+    pub(super) numbers: Vec<u32>,
     pub(super) exact: Vec<f64>,
     pub(super) probe: probe::Scratch,
     /// Coordinates of the group for each block.
@@ -295,7 +298,7 @@ impl ResidualIndex {
         }
         let rows = Rows::with_stride(&scratch.active_v, scratch.active.len(), rank, stride)?;
         let (queries, active) = (&scratch.queries, &scratch.active);
-        let (dots, exact) = (&mut scratch.dots, &mut scratch.exact);
+        let (dots, exact) = ((&mut scratch.gathered, &mut scratch.dots), &mut scratch.exact);
         self.field.correlations_tile(queries, rows, active, range, dots, exact)?;
         let ids = &self.order.ids[range.start..range.end()];
         for (&i, correlations) in active.iter().zip(scratch.exact.chunks_exact_mut(range.len)) {
@@ -346,7 +349,7 @@ impl ResidualIndex {
             if threshold > f32::NEG_INFINITY {
                 state.skipped = state.skipped.max(threshold);
             }
-            let (dots, exact) = (&mut scratch.dots, &mut scratch.exact);
+            let (dots, exact) = ((&mut scratch.numbers, &mut scratch.dots), &mut scratch.exact);
             self.field.correlations_at(queries, i, &state.candidates, dots, exact)?;
             for (&place, &correlation) in state.candidates.iter().zip(exact.iter()) {
                 let left = if place == queries.places[i] { 0.0 } else { 1.0 - correlation.abs() };
