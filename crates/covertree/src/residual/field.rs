@@ -166,7 +166,12 @@ impl Field {
     /// Takes over a checked factor whose rows are in the order of ids.
     pub(super) fn set_factor(&mut self, order: &Order, factor: Factor<'_>) -> Result<(), ResidualError> {
         let mut v = self.reusable();
-        v.resize_stale(order.ids.len() * stride_of(factor.rank.max(1)))?;
+        if let Err(refused) = v.resize_stale(order.ids.len() * stride_of(factor.rank.max(1))) {
+            if let Stored::Placed(before) = &mut self.v {
+                *before = v;
+            }
+            return Err(refused.into());
+        }
         self.set_rank(factor.rank.max(1));
         let fill = |row: &mut [f64], id: usize| match factor.rank {
             0 => row.fill(0.0),
@@ -225,11 +230,19 @@ impl Field {
         Ok(before)
     }
 
-    /// The memory of rows in spatial order.
+    /// The memory of rows in spatial order, to be given back by [`fill`](Self::fill).
     pub(super) fn reusable(&mut self) -> AlignedVec<f64> {
-        match std::mem::replace(&mut self.v, Stored::Placed(AlignedVec::new())) {
-            Stored::Placed(v) => v,
+        match &mut self.v {
+            Stored::Placed(v) => std::mem::take(v),
             Stored::Taken(..) => AlignedVec::new(),
+        }
+    }
+
+    /// The rows that were taken over, if any. A factor has to be set after that.
+    pub(super) fn hand_back(&mut self) -> Vec<f64> {
+        match &mut self.v {
+            Stored::Taken(v, _) => std::mem::take(v),
+            Stored::Placed(_) => Vec::new(),
         }
     }
 

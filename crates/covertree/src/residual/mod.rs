@@ -249,12 +249,14 @@ impl ResidualIndex {
         p: &[f64],
     ) -> Result<Vec<f64>, ResidualError> {
         let factor = Factor { v: &v, rank, p };
-        if rank == 0 {
-            self.update_factor(model, factor)?;
-            return Ok(Vec::new());
-        }
         self.check_model(model)?;
         factor.check_shape(self.len())?;
+        if rank == 0 {
+            factor.check(self.len())?;
+            let before = self.field.hand_back();
+            self.update_factor(model, factor)?;
+            return Ok(before);
+        }
         let before = self.field.take_factor(&self.order, model, v, rank, p)?;
         self.model.clone_from(model);
         self.update_blocks()?;

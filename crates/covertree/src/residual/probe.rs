@@ -200,3 +200,28 @@ pub(super) fn squared_norm(x: &[f32]) -> f64 {
     }
     sums.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::residual::{Covariance, CovarianceModel, Factor, ResidualIndex};
+
+    /// Columns in `f64` for rows of 64 numbers that lose half of their square every `half` columns.
+    fn head(half: f64, p: f64) -> usize {
+        let coords: Vec<f64> = (0..400).map(f64::from).collect();
+        let row = (0..64).map(|t| (0.4 / half).sqrt() * 0.5f64.powf(f64::from(t) / (2.0 * half)));
+        let v: Vec<f64> = row.collect::<Vec<_>>().repeat(400);
+        let model = CovarianceModel::new(Covariance::Matern12, &[10.0], 1.0);
+        let factor = Factor { v: &v, rank: 64, p: &vec![p; 400] };
+        ResidualIndex::from_factor(&coords, 1, &model, factor).unwrap().field.head
+    }
+
+    #[test]
+    fn the_head_is_as_long_as_small_variances_ask_for() {
+        // Every 16 columns leave a 256th of what was there before.
+        assert_eq!(head(2.0, 0.3), 0);
+        assert_eq!(head(2.0, 1e-3), 16);
+        assert_eq!(head(2.0, 1e-6), 48);
+        assert_eq!(head(2.0, 1e-9), 64);
+        assert_eq!(head(1e9, 1e-6), 0, "there is nothing in V");
+    }
+}
