@@ -7,8 +7,9 @@
 use layouts::{AlignedVec, Interleaved};
 use simd_kernels::{PANEL_ROWS, PanelElement, Panels, Rows};
 
+use super::columns::{Columns, TileScratch};
 use super::error::ResidualError;
-use super::field::{Columns, Feature, Field, TileScratch};
+use super::field::{Feature, Field};
 use super::order::{LEAF, Range};
 
 /// Most pivots of a block.

@@ -22,6 +22,7 @@
 
 mod basis;
 mod bounds;
+mod columns;
 mod error;
 mod factor;
 mod field;

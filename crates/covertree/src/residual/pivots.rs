@@ -18,8 +18,9 @@ use simd_kernels::{PANEL_ROWS, Panels, Rows};
 
 use super::basis::{Basis, MOST, Scratch, dot, pack};
 use super::bounds::UNIT;
+use super::columns::Columns;
 use super::error::ResidualError;
-use super::field::{Columns, Feature, Field};
+use super::field::{Feature, Field};
 use super::order::Range;
 use super::probe::{Probe, tail_error};
 

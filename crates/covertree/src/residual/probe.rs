@@ -11,8 +11,9 @@ use simd_kernels::{Panels, Rows};
 
 use super::basis::{Scratch as Build, pack};
 use super::bounds::UNIT_F32;
+use super::columns::Columns;
 use super::error::ResidualError;
-use super::field::{Columns, Feature, Field, MAX_DIM, Queries};
+use super::field::{Feature, Field, MAX_DIM, Queries};
 
 /// What an inner product of so many columns in `f32` is wrong by, over the product of the lengths: (r / 2 + 32) u of
 /// the kernels, u for each rounded factor, and something for products of errors.
@@ -98,7 +99,7 @@ impl Probe {
         pack(Rows::new(&build.rounded, self.size)?, &mut self.transform)
     }
 
-    /// Coordinates in the block's basis of all queries and of `padding` rows after them, `size` a row.
+    /// Coordinates in the block's basis of all queries and of what fills up a tile, `rows` in all, `size` a row.
     pub(super) fn coordinates(
         &self,
         field: &Field,
