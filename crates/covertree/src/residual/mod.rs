@@ -206,9 +206,9 @@ impl ResidualIndex {
     }
 
     /// As [`from_factor`](Self::from_factor), with a V that the index may keep, of `rank` columns, and p: nothing of V is
-    /// copied, which saves half of the memory and much of the time.
+    /// copied, which saves half of the memory and some of the time.
     ///
-    /// V stays in the order of ids, so searches that measure whole blocks take some longer.
+    /// V stays in the order of ids, whose rows lie apart where they are needed together: searches take about a quarter longer.
     ///
     /// ```
     /// use covertree::residual::{Covariance, CovarianceModel, Eligible, Neighborhoods, Pruning, ResidualIndex};
