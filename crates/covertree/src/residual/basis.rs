@@ -7,8 +7,9 @@
 use layouts::{AlignedVec, Interleaved};
 use simd_kernels::{PANEL_ROWS, PanelElement, Panels, Rows};
 
+use super::columns::{Columns, TileScratch};
 use super::error::ResidualError;
-use super::field::{Columns, Feature, Field, TileScratch};
+use super::field::{Feature, Field};
 use super::order::{LEAF, Range};
 
 /// Most pivots of a block.
@@ -38,10 +39,34 @@ pub(super) struct Scratch {
     pub(super) products: Vec<f64>,
     pub(super) packed: AlignedVec<f64>,
     candidates: Vec<u32>,
-    columns: Columns,
+    pub(super) columns: Columns,
     gram: Vec<f64>,
     pub(super) rounded: AlignedVec<f32>,
+    pub(super) members: Members,
 }
+
+/// Rows of V of a block's members, gathered once for all rounds if they do not lie together.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    rows: AlignedVec<f64>,
+    range: Range,
+}
+
+impl Members {
+    /// To be called before V changes.
+    pub(super) fn forget(&mut self) {
+        self.range = Range::default();
+    }
+
+    fn rows<'a>(&'a mut self, field: &'a Field, range: Range) -> Result<Rows<'a, f64>, ResidualError> {
+        if self.range == range && !self.rows.is_empty() {
+            return Ok(Rows::with_stride(&self.rows, range.len, field.rank, field.stride)?);
+        }
+        self.range = range;
+        field.rows(range, &mut self.rows)
+    }
+}
+
 /// A basis of the span of pivots, and what it leaves of the members.
 pub(super) struct Basis {
     pub(super) feature: Feature,
@@ -207,7 +232,8 @@ impl Basis {
         let (size, padded) = (self.size, scratch.columns.padded);
         let point = |i: usize, x: &mut [f64]| field.read(range.start + i, x);
         let (tile, common) = (&mut scratch.tile, &mut scratch.common);
-        scratch.columns.products(field, self.feature, field.rows(range)?, point, tile, common, MOST, size)?;
+        let rows = scratch.members.rows(field, range)?;
+        scratch.columns.products(field, self.feature, rows, point, tile, common, MOST, size)?;
         let total = size + padded;
         let rows = Rows::with_stride(&self.transform[size * MOST..], padded, total, MOST)?;
         pack(rows, &mut scratch.packed)?;

@@ -3,12 +3,12 @@
 use simd_kernels::{Covariance, Panels, Rows};
 
 use super::error::ResidualError;
-use super::field::{Feature, Field};
+use super::field::{Feature, Field, Queries};
 use super::pivots::Block;
 
 /// Unit roundoffs.
 pub(super) const UNIT: f64 = f64::EPSILON / 2.0;
-const UNIT_F32: f32 = f32::EPSILON / 2.0;
+pub(super) const UNIT_F32: f32 = f32::EPSILON / 2.0;
 
 /// A query's bounds with respect to a block.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ impl Block {
     /// with the pivots, whose errors are `error` times those of the pivots.
     pub(super) fn projection_error(&self, length: f64, error: f64) -> f64 {
         // The kernels' own bound is (size / 4 + 16) ε; as much again for the forming of explicit basis vectors.
-        let rounding = (self.columns.padded as f64 + 68.0) * UNIT;
+        let rounding = (self.probe.size as f64 + 68.0) * UNIT;
         self.pivot_error * error + rounding * self.pivot_length * length
     }
 
@@ -39,49 +39,37 @@ impl Block {
 
     /// Pivots, padding of the basis included: the length of a query's coordinates.
     pub(super) fn size(&self) -> usize {
-        self.columns.padded * usize::from(!self.pivots.is_empty())
+        self.probe.size * usize::from(!self.pivots.is_empty())
     }
 
-    /// Coordinates of queries from their inner products with the columns, both `size()` a row.
-    pub(super) fn project_queries(
-        &self,
-        field: &Field,
-        common: &[f64],
-        coordinates: &mut [f64],
-    ) -> Result<(), ResidualError> {
-        let size = self.size();
-        if self.feature == Feature::LowRank {
-            // The columns are the basis.
-            coordinates.copy_from_slice(common);
-            return Ok(());
+    /// Bound on the error of a query's coordinates as [`Probe::coordinates`](super::probe::Probe::coordinates) has them,
+    /// but for the projection, from its feature's norm, its error coefficient and the weighted length of its tail.
+    fn query_error(&self, field: &Field, norm: f64, error: f64, tail: f64) -> f64 {
+        match self.feature {
+            Feature::Residual => self.projection_error(norm, error) + self.tail_error * tail * 1.01,
+            Feature::LowRank => {
+                let size = self.size() as f64;
+                (field.rank as f64 / 2.0 + 34.0) * UNIT * size.sqrt() * norm * 1.01
+            }
         }
-        field.kernels.panels::<f64>().inner_product(
-            Rows::new(common, size)?,
-            Panels::new(&self.transform, size)?,
-            coordinates,
-        )?;
-        Ok(())
     }
 
-    /// Bounds of a query from the squared norm of its feature, its error coefficient and weight, and the squared norm of
-    /// its coordinates.
+    /// Bounds of a query at place `i` of a group, from its coordinates' squared norm, what their
+    /// projection is wrong by, and its offset's squared norm.
     pub(super) fn query_bounds(
         &self,
         field: &Field,
-        feature_norm: f64,
-        error: f64,
-        weight: f64,
+        queries: &Queries,
+        i: usize,
         coordinates: f64,
+        projection_error: f64,
         offset_norm: f32,
     ) -> QueryBounds {
+        let (weight, error) = (queries.weights[i], queries.errors[i]);
+        let feature_norm = self.feature.norm_of(field, queries.norms[i], weight);
         let length = coordinates.sqrt();
-        let own = match self.feature {
-            Feature::Residual => self.projection_error(feature_norm.sqrt(), error),
-            Feature::LowRank => {
-                let size = self.size() as f64;
-                (field.rank as f64 / 2.0 + 34.0) * UNIT * (size * feature_norm).sqrt() * 1.01
-            }
-        };
+        let norm = feature_norm.sqrt();
+        let own = self.query_error(field, norm, error, queries.tails[i]) + projection_error;
         let left = (feature_norm - coordinates).max(0.0) + self.remainder_slack(own, error, length);
         let remainder = (left.sqrt() as f32).next_up();
         let in_product = (self.size() as f64 / 2.0 + 39.0) * f64::from(UNIT_F32) + 2.0 * self.gram_error;

@@ -4,41 +4,29 @@
 //! whether it belongs to a tile or to picked points, so that equal pairs have bit-equal distances.
 
 use layouts::AlignedVec;
-use simd_kernels::{Covariance, Kernels, Measure, PANEL_ROWS, Panels, Rows};
+use simd_kernels::{Covariance, Kernels, Measure, Rows};
 
-use super::error::{ResidualError, expect_finite, expect_len, expect_positive};
+use super::basis::dot;
+use super::error::{ResidualError, expect_finite, expect_positive};
+use super::factor::{Factor, Stored, stride_of};
 use super::model::CovarianceModel;
 use super::order::{Order, Range};
 use super::parallel;
+use super::probe::tail_error;
 
 /// Unit roundoff of `f64`.
 const UNIT: f64 = f64::EPSILON / 2.0;
 
-/// The factor V and the residual variances p of a set of points.
-#[derive(Clone, Copy, Debug)]
-pub struct Factor<'a> {
-    /// V row by row, one row of `rank` numbers for each point.
-    pub v: &'a [f64],
-    /// Columns of V. With 0 there is no low-rank part, and ρ is the plain correlation.
-    pub rank: usize,
-    /// Residual variance pᵢ of each point; where V comes from inducing points, k(x, x) + nugget − |vᵢ|².
-    pub p: &'a [f64],
-}
+/// Steps in which the head grows, and how many points choose it.
+const HEAD_STEP: usize = 16;
+const SAMPLE: usize = 512;
+/// Error of a correlation by tails that so many of ten points may have: some thousandths where a block's basis
+/// makes it a hundred times as large.
+const TAIL_ERROR: f64 = 3e-5;
+const FEW: usize = 9;
 
-impl Factor<'_> {
-    /// Checks the shapes and values for `n` points.
-    pub(super) fn check(&self, n: usize) -> Result<(), ResidualError> {
-        expect_len("v", n.saturating_mul(self.rank), self.v.len())?;
-        expect_len("p", n, self.p.len())?;
-        expect_finite("v", self.v)?;
-        expect_positive("p", self.p)
-    }
-}
-
-/// How far rows of so many numbers are put apart.
-pub(super) fn stride_of(rank: usize) -> usize {
-    if rank.is_multiple_of(128) { rank + 8 } else { rank }
-}
+/// Rows that are gathered at a time where they are used once.
+const GATHERED: usize = 64;
 
 /// Places cut into pieces that go to threads.
 const PIECE: usize = 256;
@@ -52,10 +40,10 @@ pub(super) struct Field {
     pub(super) inverse_lengthscales: Vec<f64>,
     /// Coordinate `t` of the point at place `i` is `axes[t * n + i]`.
     pub(super) axes: AlignedVec<f64>,
-    /// V in spatial order, with a column of zeros if it has none.
-    pub(super) v: AlignedVec<f64>,
+    /// V, with a column of zeros if it has none.
+    pub(super) v: Stored,
     pub(super) rank: usize,
-    /// From one row of V to the next, here and in [`Queries`].
+    /// From one row of V to the next in [`Queries`].
     pub(super) stride: usize,
     /// Weight wᵢ = pᵢ^(−1/2).
     pub(super) weights: Vec<f64>,
@@ -63,6 +51,8 @@ pub(super) struct Field {
     pub(super) norms: Vec<f64>,
     /// aᵢ of the bound aᵢ aⱼ on the error of ρᵢⱼ in `f64`.
     pub(super) errors: Vec<f64>,
+    /// Columns of V that products with pivots need in `f64`; see `probe.rs`.
+    pub(super) head: usize,
 }
 
 /// Queries of one group, points in rows.
@@ -70,6 +60,10 @@ pub(super) struct Field {
 pub(super) struct Queries {
     pub(super) coords: Vec<f64>,
     pub(super) v: AlignedVec<f64>,
+    /// `v` in `f32`.
+    pub(super) rounded: AlignedVec<f32>,
+    /// Weighted lengths of rows of V from column [`Field::head`] on.
+    pub(super) tails: Vec<f64>,
     pub(super) weights: Vec<f64>,
     pub(super) norms: Vec<f64>,
     pub(super) errors: Vec<f64>,
@@ -85,6 +79,7 @@ impl Queries {
     pub(super) fn clear(&mut self) {
         self.coords.clear();
         self.v.clear();
+        self.tails.clear();
         self.weights.clear();
         self.norms.clear();
         self.errors.clear();
@@ -95,6 +90,15 @@ impl Queries {
 
     pub(super) fn len(&self) -> usize {
         self.weights.len()
+    }
+
+    /// Fills `rounded`.
+    pub(super) fn round(&mut self) -> Result<(), ResidualError> {
+        self.rounded.resize_stale(self.v.len())?;
+        for (to, &from) in self.rounded.iter_mut().zip(self.v.iter()) {
+            *to = from as f32;
+        }
+        Ok(())
     }
 }
 
@@ -107,6 +111,12 @@ fn norm_and_error(variance: f64, v_squared: f64, weight: f64, rank: usize) -> (f
     let norm = ((variance - v_squared) * weight * weight).max(0.0);
     let error = (rank as f64 / 2.0 + 48.0) * UNIT * (variance + v_squared);
     (norm, error.sqrt() * weight)
+}
+
+/// Weighted length of a row of V from column `head` on, some more rather than less.
+fn tail_length(row: &[f64], head: usize, weight: f64) -> f64 {
+    let tail = row.get(head..).unwrap_or_default();
+    dot(tail, tail).sqrt() * weight * (1.0 + 1e-9)
 }
 
 impl Field {
@@ -129,12 +139,13 @@ impl Field {
             variance: model.variance,
             inverse_lengthscales: model.inverse_lengthscales(dim)?,
             axes,
-            v: AlignedVec::new(),
+            v: Stored::Placed(AlignedVec::new()),
             rank: 1,
             stride: 1,
             weights: Vec::new(),
             norms: Vec::new(),
             errors: Vec::new(),
+            head: 1,
         })
     }
 
@@ -154,29 +165,134 @@ impl Field {
 
     /// Takes over a checked factor whose rows are in the order of ids.
     pub(super) fn set_factor(&mut self, order: &Order, factor: Factor<'_>) -> Result<(), ResidualError> {
+        let mut v = self.reusable();
+        if let Err(refused) = v.resize_stale(order.ids.len() * stride_of(factor.rank.max(1))) {
+            if let Stored::Placed(before) = &mut self.v {
+                *before = v;
+            }
+            return Err(refused.into());
+        }
         self.set_rank(factor.rank.max(1));
-        self.v.resize_stale(order.ids.len() * self.stride)?;
         let fill = |row: &mut [f64], id: usize| match factor.rank {
             0 => row.fill(0.0),
             rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
         };
-        self.fill(order, fill, |_, id| factor.p[id])
+        self.fill(order, v, fill, |_, id| factor.p[id])
     }
 
-    /// Derives weights, norms and error bounds from `v` and the residual variance of each (|v|², id).
+    /// Takes over a factor of checked shape, at least one column wide, for other parameters, whose rows stay where they are.
+    /// Gives back the rows that were kept so before. A refused factor changes nothing.
+    pub(super) fn take_factor(
+        &mut self,
+        order: &Order,
+        model: &CovarianceModel,
+        v: Vec<f64>,
+        rank: usize,
+        p: &[f64],
+    ) -> Result<Vec<f64>, ResidualError> {
+        expect_positive("p", p)?;
+        let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
+        // As V lies: rows picked one by one come at a fraction of the speed.
+        let norms = parallel::try_map(
+            v.chunks(PIECE * rank).collect(),
+            || (),
+            |(), rows| {
+                let mut norms = Vec::with_capacity(PIECE);
+                for row in rows.chunks_exact(rank) {
+                    let squared = inner.pair(row, row)?;
+                    if !squared.is_finite() {
+                        expect_finite("v", &v)?;
+                    }
+                    norms.push(squared);
+                }
+                Ok::<_, ResidualError>(norms)
+            },
+        )?;
+        self.set_model(model)?;
+        self.set_rank(rank);
+        for values in [&mut self.weights, &mut self.norms, &mut self.errors] {
+            values.clear();
+        }
+        for &id in &order.ids {
+            let id = id as usize;
+            let squared = norms.get(id / PIECE).and_then(|norms| norms.get(id % PIECE)).copied();
+            let weight = 1.0 / p[id].sqrt();
+            let (norm, error) = norm_and_error(model.variance, squared.unwrap_or_default(), weight, rank);
+            self.weights.push(weight);
+            self.norms.push(norm);
+            self.errors.push(error);
+        }
+        let before = match std::mem::replace(&mut self.v, Stored::Taken(v, order.ids.clone())) {
+            Stored::Taken(v, _) => v,
+            Stored::Placed(_) => Vec::new(),
+        };
+        self.choose_head();
+        Ok(before)
+    }
+
+    /// The memory of rows in spatial order, to be given back by [`fill`](Self::fill).
+    pub(super) fn reusable(&mut self) -> AlignedVec<f64> {
+        match &mut self.v {
+            Stored::Placed(v) => std::mem::take(v),
+            Stored::Taken(..) => AlignedVec::new(),
+        }
+    }
+
+    /// The rows that were taken over, if any. A factor has to be set after that.
+    pub(super) fn hand_back(&mut self) -> Vec<f64> {
+        match &mut self.v {
+            Stored::Taken(v, _) => std::mem::take(v),
+            Stored::Placed(_) => Vec::new(),
+        }
+    }
+
+    /// Weighted length of the row of V at a place, from column `head` on.
+    pub(super) fn tail(&self, place: usize, head: usize) -> f64 {
+        tail_length(self.row(place), head, self.weights[place])
+    }
+
+    /// Chooses the head: the fewest columns with which [`FEW`] of ten tails keep errors below [`TAIL_ERROR`].
+    fn choose_head(&mut self) {
+        self.head = self.rank;
+        // Outside of that, numbers of V might leave the range of `f32`.
+        if !(1e-20..1e20).contains(&self.variance) {
+            return;
+        }
+        let steps = self.rank.div_ceil(HEAD_STEP);
+        let mut small = vec![0; steps];
+        let step = (self.len() / SAMPLE).max(1);
+        let places = (0..self.len()).step_by(step);
+        let sampled = places.len();
+        for place in places {
+            let (row, weight) = (self.row(place), self.weights[place]);
+            let mut left = 0.0;
+            for (at, columns) in row.chunks(HEAD_STEP).enumerate().rev() {
+                left += dot(columns, columns);
+                let error = tail_error(self.rank - at * HEAD_STEP) * left * weight * weight;
+                small[at] += usize::from(error <= TAIL_ERROR);
+            }
+        }
+        let head = small.iter().position(|&small| small * 10 >= sampled * FEW).map(|at| at * HEAD_STEP);
+        // A short tail does not pay for a second product.
+        self.head = head.filter(|head| head * 8 <= self.rank * 7).unwrap_or(self.rank);
+    }
+
+    /// Takes over V in spatial order, and derives weights, norms and error bounds from it and the residual variance of each (|v|², id).
     #[cfg(feature = "inducing")]
     pub(super) fn set_variances(
         &mut self,
         order: &Order,
+        v: AlignedVec<f64>,
         p: impl Fn(f64, usize) -> f64 + Sync,
     ) -> Result<(), ResidualError> {
-        self.fill(order, |_, _| (), p)
+        self.fill(order, v, |_, _| (), p)
     }
 
     /// Fills rows of `v`, and derives the rest while they are in the cache.
     fn fill(
         &mut self,
         order: &Order,
+        mut v: AlignedVec<f64>,
         fill: impl Fn(&mut [f64], usize) + Sync,
         p: impl Fn(f64, usize) -> f64 + Sync,
     ) -> Result<(), ResidualError> {
@@ -187,8 +303,7 @@ impl Field {
         }
         let (rank, stride, variance) = (self.rank, self.stride, self.variance);
         let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
-        let pieces: Vec<_> = self
-            .v
+        let pieces: Vec<_> = v
             .chunks_mut(PIECE * stride)
             .zip(order.ids.chunks(PIECE))
             .zip(self.weights.chunks_mut(PIECE))
@@ -209,11 +324,13 @@ impl Field {
                 Ok::<(), ResidualError>(())
             },
         );
-        done.map(drop)
+        done?;
+        self.v = Stored::Placed(v);
+        self.choose_head();
+        Ok(())
     }
 
-    /// Takes over a rank, and how far rows of V are apart. Rows that are a power of two apart would share few sets of
-    /// the first-level cache, which has not enough ways for the rows that a panel kernel takes together.
+    /// Takes over a rank.
     pub(super) fn set_rank(&mut self, rank: usize) {
         self.rank = rank;
         self.stride = stride_of(rank);
@@ -227,13 +344,16 @@ impl Field {
 
     /// Row of V at a place.
     pub(super) fn row(&self, place: usize) -> &[f64] {
-        self.v.get(place * self.stride..place * self.stride + self.rank).unwrap_or_default()
+        self.v.row(place, self.rank)
     }
 
-    /// Rows of V of a range of places.
-    pub(super) fn rows(&self, range: Range) -> Result<Rows<'_, f64>, ResidualError> {
-        let data = self.v.get(range.start * self.stride..range.end() * self.stride).unwrap_or_default();
-        Ok(Rows::with_stride(data, range.len, self.rank, self.stride)?)
+    /// Rows of V of a range of places; if they do not lie together, in `gathered`.
+    pub(super) fn rows<'a>(
+        &'a self,
+        range: Range,
+        gathered: &'a mut AlignedVec<f64>,
+    ) -> Result<Rows<'a, f64>, ResidualError> {
+        self.v.rows(range, self.rank, gathered)
     }
 
     /// Writes the coordinates of a place and returns its weight.
@@ -260,6 +380,7 @@ impl Field {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
         self.pad(queries)?;
+        queries.tails.push(self.tail(place, self.head));
         queries.weights.push(self.weights[place]);
         queries.norms.push(self.norms[place]);
         queries.errors.push(self.errors[place]);
@@ -286,6 +407,7 @@ impl Field {
         let squared: f64 = v.iter().map(|v| v * v).sum();
         let weight = 1.0 / p.sqrt();
         let (norm, error) = norm_and_error(self.variance, squared, weight, self.rank);
+        queries.tails.push(tail_length(v, self.head, weight));
         queries.weights.push(weight);
         queries.norms.push(norm);
         queries.errors.push(error);
@@ -296,7 +418,7 @@ impl Field {
 
     /// Squared scaled distances of `x` to points whose coordinates stand axis by axis, `stride` apart.
     #[inline]
-    fn squared_distances(&self, x: &[f64], axes: &[f64], stride: usize, out: &mut [f64]) {
+    pub(super) fn squared_distances(&self, x: &[f64], axes: &[f64], stride: usize, out: &mut [f64]) {
         squared_distances(&self.inverse_lengthscales, x, axes, stride, out);
     }
 
@@ -305,13 +427,13 @@ impl Field {
         Ok(self.kernels.covariance(self.covariance, 1.0, self.variance, squared)?)
     }
 
-    /// Residual correlations of query `i` with the points at `places`, in `out`; `dots` is scratch.
+    /// Residual correlations of query `i` with the points at `places`, in `out`; the pair is scratch.
     pub(super) fn correlations_at(
         &self,
         queries: &Queries,
         i: usize,
         places: &[u32],
-        dots: &mut Vec<f64>,
+        (numbers, dots): (&mut Vec<u32>, &mut Vec<f64>),
         out: &mut Vec<f64>,
     ) -> Result<(), ResidualError> {
         dots.resize(places.len(), 0.0);
@@ -327,9 +449,9 @@ impl Field {
             squared
         }));
         self.covariances(out)?;
-        let rows = Rows::with_stride(&self.v, n, self.rank, self.stride)?;
+        let (rows, numbers) = self.v.picked(places, self.rank, numbers)?;
         let v = &queries.v[i * self.stride..i * self.stride + self.rank];
-        self.kernels.forms::<f64>(Measure::InnerProduct).ids(v, rows, places, dots)?;
+        self.kernels.forms::<f64>(Measure::InnerProduct).ids(v, rows, numbers, dots)?;
         let weight = queries.weights[i];
         for ((out, dot), &place) in out.iter_mut().zip(&*dots).zip(places) {
             *out = (*out - dot) * (weight * self.weights[place as usize]);
@@ -345,12 +467,27 @@ impl Field {
         rows: Rows<'_, f64>,
         which: &[usize],
         range: Range,
-        dots: &mut Vec<f64>,
+        (gathered, dots): (&mut AlignedVec<f64>, &mut Vec<f64>),
         out: &mut Vec<f64>,
     ) -> Result<(), ResidualError> {
         dots.resize(which.len() * range.len, 0.0);
         out.resize(which.len() * range.len, 0.0);
-        self.kernels.forms::<f64>(Measure::InnerProduct).tile(rows, self.rows(range)?, dots)?;
+        let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
+        match self.v {
+            Stored::Placed(_) => inner.tile(rows, self.rows(range, gathered)?, dots)?,
+            Stored::Taken(..) => {
+                // So few at a time that they are still in the cache when they are multiplied.
+                for start in (0..range.len).step_by(GATHERED) {
+                    let part = Range { start: range.start + start, len: GATHERED.min(range.len - start) };
+                    let products = &mut out[..which.len() * part.len];
+                    inner.tile(rows, self.rows(part, gathered)?, products)?;
+                    let lines = dots.chunks_exact_mut(range.len).zip(products.chunks_exact(part.len));
+                    for (dots, products) in lines {
+                        dots[start..start + part.len].copy_from_slice(products);
+                    }
+                }
+            }
+        }
         let (n, dim) = (self.len(), self.dim());
         for (&i, out) in which.iter().zip(out.chunks_exact_mut(range.len)) {
             let x = &queries.coords[i * dim..(i + 1) * dim];
@@ -386,96 +523,6 @@ pub(super) fn squared_distances(scale: &[f64], x: &[f64], axes: &[f64], stride: 
             }
         }
     }
-}
-
-/// Some points set apart as the columns of tiles: their factor rows interleaved, padded to whole panels with
-/// points of weight 0.
-#[derive(Debug, Default)]
-pub(super) struct Columns {
-    pub(super) axes: Vec<f64>,
-    pub(super) weights: Vec<f64>,
-    pub(super) v: AlignedVec<f64>,
-    /// Whole panels.
-    pub(super) padded: usize,
-}
-
-impl Columns {
-    pub(super) fn gather(
-        &mut self,
-        field: &Field,
-        places: &[u32],
-        rows: &mut AlignedVec<f64>,
-    ) -> Result<(), ResidualError> {
-        let n = field.len();
-        self.padded = places.len().next_multiple_of(PANEL_ROWS);
-        self.axes.clear();
-        for t in 0..field.dim() {
-            self.axes.extend(places.iter().map(|&place| field.axes[t * n + place as usize]));
-            self.axes.resize((t + 1) * self.padded, 0.0);
-        }
-        self.weights.clear();
-        self.weights.extend(places.iter().map(|&place| field.weights[place as usize]));
-        self.weights.resize(self.padded, 0.0);
-        rows.clear();
-        for &place in places {
-            rows.extend_from_slice(field.row(place as usize))?;
-        }
-        let rows = Rows::new(rows, field.rank)?;
-        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
-            places.len(),
-            field.rank,
-        )?)?;
-        layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
-        Ok(())
-    }
-
-    /// What the features of points, given as rows of V, coordinates and weight by `point`, have in common with those
-    /// of all columns: row by row in `out`, rows `stride` long, from column `at` on. The padding gives 0.
-    #[expect(clippy::too_many_arguments, reason = "the shape of a tile and where it goes")]
-    pub(super) fn products(
-        &self,
-        field: &Field,
-        feature: Feature,
-        rows: Rows<'_, f64>,
-        point: impl Fn(usize, &mut [f64]) -> f64,
-        scratch: &mut TileScratch,
-        out: &mut [f64],
-        stride: usize,
-        at: usize,
-    ) -> Result<(), ResidualError> {
-        let columns = self.padded;
-        scratch.dots.resize(rows.len() * columns, 0.0);
-        let panels = Panels::new(&self.v, field.rank)?;
-        field.kernels.panels::<f64>().inner_product(rows, panels, &mut scratch.dots)?;
-        let mut x = [0.0; MAX_DIM];
-        let x = &mut x[..field.dim()];
-        if feature == Feature::Residual {
-            scratch.covariances.resize(rows.len() * columns, 0.0);
-            for (i, line) in scratch.covariances.chunks_exact_mut(columns).enumerate() {
-                point(i, x);
-                field.squared_distances(x, &self.axes, columns, line);
-            }
-            field.covariances(&mut scratch.covariances)?;
-            for (dot, covariance) in scratch.dots.iter_mut().zip(&scratch.covariances) {
-                *dot = covariance - *dot;
-            }
-        }
-        for (i, (line, out)) in scratch.dots.chunks_exact(columns).zip(out.chunks_mut(stride)).enumerate() {
-            let weight = point(i, x);
-            let to = out[at..at + columns].iter_mut();
-            for ((to, dot), other) in to.zip(line).zip(&self.weights) {
-                *to = dot * (weight * other);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Buffers of tiles.
-#[derive(Debug, Default)]
-pub(super) struct TileScratch {
-    dots: Vec<f64>,
-    covariances: Vec<f64>,
 }
 
 /// Whose span pivots are chosen for.

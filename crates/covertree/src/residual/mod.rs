@@ -22,19 +22,23 @@
 
 mod basis;
 mod bounds;
+mod columns;
 mod error;
+mod factor;
 mod field;
 #[cfg(feature = "inducing")]
 mod inducing;
+mod members;
 mod model;
 mod order;
 mod parallel;
 mod pivots;
+mod probe;
 mod search;
 mod table;
 
 pub use error::ResidualError;
-pub use field::Factor;
+pub use factor::Factor;
 pub use model::CovarianceModel;
 pub use search::Pruning;
 pub use simd_kernels::Covariance;
@@ -83,6 +87,8 @@ pub struct ResidualIndex {
     blocks: Vec<Block>,
     model: CovarianceModel,
     largest_error: f64,
+    /// Buffers of updates, one for each thread that has worked at a time.
+    pool: Mutex<Vec<basis::Scratch>>,
     #[cfg(feature = "inducing")]
     inducing: Option<inducing::Inducing>,
 }
@@ -174,6 +180,7 @@ impl ResidualIndex {
             blocks: Vec::new(),
             model: model.clone(),
             largest_error: 0.0,
+            pool: Mutex::new(Vec::new()),
             #[cfg(feature = "inducing")]
             inducing: None,
         })
@@ -196,6 +203,65 @@ impl ResidualIndex {
         self.model.clone_from(model);
         self.field.set_factor(&self.order, factor)?;
         self.update_blocks()
+    }
+
+    /// As [`from_factor`](Self::from_factor), with a V that the index may keep, of `rank` columns, and p: nothing of V is
+    /// copied, which saves half of the memory and some of the time.
+    ///
+    /// V stays in the order of ids, whose rows lie apart where they are needed together: searches take about a quarter longer.
+    ///
+    /// ```
+    /// use covertree::residual::{Covariance, CovarianceModel, Eligible, Neighborhoods, Pruning, ResidualIndex};
+    /// let model = CovarianceModel::new(Covariance::Matern32, &[1.0], 1.0);
+    /// let mut index = ResidualIndex::from_owned_factor(&[0.0, 0.5, 3.0], 1, &model, vec![0.5; 3], 1, &[0.75; 3])?;
+    /// let mut found = Neighborhoods::new();
+    /// index.search_members(&[0], 2, Eligible::All, Pruning::Bounds, &mut found)?;
+    /// assert_eq!(found.ids(), [0, 1]);
+    /// // Another V, from other parameters.
+    /// index.update_owned_factor(&model, vec![0.4; 3], 1, &[0.84; 3])?;
+    /// # Ok::<(), covertree::residual::ResidualError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_factor`](Self::from_factor).
+    pub fn from_owned_factor(
+        coords: &[f64],
+        dim: usize,
+        model: &CovarianceModel,
+        v: Vec<f64>,
+        rank: usize,
+        p: &[f64],
+    ) -> Result<Self, ResidualError> {
+        let mut index = Self::ordered(coords, dim, model)?;
+        index.update_owned_factor(model, v, rank, p)?;
+        Ok(index)
+    }
+
+    /// As [`update_factor`](Self::update_factor), with a V that the index may keep, of `rank` columns, and p. Gives back
+    /// the V that it kept before, empty if that was none, so that the next one can be computed in its place.
+    ///
+    /// # Errors
+    /// As [`from_factor`](Self::from_factor); the index is then as it was.
+    pub fn update_owned_factor(
+        &mut self,
+        model: &CovarianceModel,
+        v: Vec<f64>,
+        rank: usize,
+        p: &[f64],
+    ) -> Result<Vec<f64>, ResidualError> {
+        let factor = Factor { v: &v, rank, p };
+        self.check_model(model)?;
+        factor.check_shape(self.len())?;
+        if rank == 0 {
+            factor.check(self.len())?;
+            let before = self.field.hand_back();
+            self.update_factor(model, factor)?;
+            return Ok(before);
+        }
+        let before = self.field.take_factor(&self.order, model, v, rank, p)?;
+        self.model.clone_from(model);
+        self.update_blocks()?;
+        Ok(before)
     }
 
     /// An index of points with `coords` row by row, `dim` a row, whose factor is computed from `inducing` points:
@@ -254,8 +320,8 @@ impl ResidualIndex {
     fn compute_factor(&mut self) -> Result<(), ResidualError> {
         let Some(inducing) = &self.inducing else { return Ok(()) };
         let n = self.len();
-        let mut v = std::mem::take(&mut self.field.v);
-        let stride = field::stride_of(inducing.rank);
+        let mut v = self.field.reusable();
+        let stride = factor::stride_of(inducing.rank);
         v.resize_stale(n * stride)?;
         let axes = &self.field.axes;
         let point = |place: usize, x: &mut [f64]| {
@@ -264,10 +330,9 @@ impl ResidualIndex {
             }
         };
         inducing.solve(self.field.kernels, &self.model, point, &mut v, stride)?;
-        self.field.v = v;
         self.field.set_rank(inducing.rank);
         let model = &self.model;
-        self.field.set_variances(&self.order, |squared, _| inducing::residual_variance(model, squared))
+        self.field.set_variances(&self.order, v, |squared, _| inducing::residual_variance(model, squared))
     }
 
     /// The factor of members that inducing points gave: row of V, and p.
@@ -324,8 +389,9 @@ impl ResidualIndex {
             })?;
             self.blocks = built.into_iter().flatten().collect();
         } else {
-            let blocks = self.blocks.iter_mut().collect();
-            parallel::try_map(blocks, basis::Scratch::default, |scratch, block: &mut Block| {
+            let blocks = self.blocks.iter_mut();
+            parallel::try_each(blocks, &self.pool, |scratch: &mut basis::Scratch, block| {
+                scratch.members.forget();
                 block.update(field, ids(block.range), scratch)
             })?;
         }

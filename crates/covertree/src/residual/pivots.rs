@@ -18,9 +18,11 @@ use simd_kernels::{PANEL_ROWS, Panels, Rows};
 
 use super::basis::{Basis, MOST, Scratch, dot, pack};
 use super::bounds::UNIT;
+use super::columns::Columns;
 use super::error::ResidualError;
-use super::field::{Columns, Feature, Field};
+use super::field::{Feature, Field};
 use super::order::Range;
+use super::probe::{Probe, tail_error};
 
 /// Points in a block, at least, where a larger one is not explained.
 const LEAST: usize = 256;
@@ -34,9 +36,7 @@ pub(super) struct Block {
     pub(super) feature: Feature,
     /// Places of the pivots, without those that fill up panels.
     pub(super) pivots: Vec<u32>,
-    pub(super) columns: Columns,
-    /// Basis: row `i` holds what basis vector `i` takes of each pivot; panels of the padded number of pivots.
-    pub(super) transform: AlignedVec<f64>,
+    pub(super) probe: Probe,
     /// Coordinates of the members, in panels.
     pub(super) coordinates: AlignedVec<f32>,
     /// Bound on √(|x_j|² − |g_j|²), padded to panels.
@@ -50,6 +50,8 @@ pub(super) struct Block {
     pub(super) pivot_error: f64,
     /// The same for their lengths.
     pub(super) pivot_length: f64,
+    /// The same for what their tails are wrong by, over the weighted length of the other tail.
+    pub(super) tail_error: f64,
     /// Largest error coefficient of a member, and with the member's sⱼ divided out.
     pub(super) member_error: f64,
     pub(super) scaled_error: f64,
@@ -151,21 +153,34 @@ impl Block {
         let stand_in = self.pivots.first().copied().unwrap_or_default();
         let places: Vec<u32> =
             basis.chosen.iter().map(|&place| if place == u32::MAX { stand_in } else { place }).collect();
-        self.columns.gather(field, &places, &mut scratch.rows)?;
-        for (weight, &place) in self.columns.weights.iter_mut().zip(&basis.chosen) {
+        let mut columns = std::mem::take(&mut scratch.columns);
+        columns.gather(field, &places, &mut scratch.rows)?;
+        for (weight, &place) in columns.weights.iter_mut().zip(&basis.chosen) {
             if place == u32::MAX {
                 *weight = 0.0;
             }
         }
-        pack(Rows::with_stride(&basis.transform, size, size, MOST)?, &mut self.transform)?;
+        self.probe.size = size;
         let errors_of = places.iter().map(|&place| field.errors[place as usize]);
         let lengths_of = places.iter().map(|&place| self.feature.norm(field, place as usize).sqrt());
         self.pivot_error = absolute_norm(&basis.transform, size, &errors_of.collect::<Vec<_>>());
         self.pivot_length = absolute_norm(&basis.transform, size, &lengths_of.collect::<Vec<_>>());
+        self.tail_error = 0.0;
+        if self.feature == Feature::Residual && field.head < field.rank {
+            let rounding = tail_error(field.rank - field.head);
+            let tails_of = places.iter().map(|&place| rounding * field.tail(place as usize, field.head));
+            self.tail_error = absolute_norm(&basis.transform, size, &tails_of.collect::<Vec<_>>());
+        }
         self.gram_error = match self.feature {
-            Feature::Residual => self.gram_error(field, basis, &places, scratch)?,
-            Feature::LowRank => self.make_explicit(field, basis, scratch)?,
+            Feature::Residual => {
+                let rows = (&scratch.rows[..], field.rank);
+                self.probe.set(field, &columns, rows, field.head, &mut scratch.rounded)?;
+                self.probe.set_transform(&basis.transform, MOST, scratch)?;
+                self.gram_error(field, basis, &columns, &places, scratch)?
+            }
+            Feature::LowRank => self.make_explicit(field, basis, &mut columns, scratch)?,
         };
+        scratch.columns = columns;
         scratch.rounded.resize_stale(range.len * size)?;
         let lines = scratch.rounded.chunks_exact_mut(size).zip(scratch.coordinates.chunks_exact(MOST));
         for (to, from) in lines {
@@ -238,19 +253,20 @@ impl Block {
     }
 
     /// Low-rank features are known in full, so queries can be projected on the basis vectors themselves: puts them into
-    /// `columns` in place of the pivots. Returns how far they are from orthonormal, which is known to rounding, where
+    /// `columns` and the probe in place of the pivots. Returns how far they are from orthonormal, which is known to rounding, where
     /// by way of the pivots' inner products it would be known to that times the square of a large transform.
     fn make_explicit(
         &mut self,
         field: &Field,
         basis: &Basis,
+        columns: &mut Columns,
         scratch: &mut Scratch,
     ) -> Result<f64, ResidualError> {
         let (size, rank) = (basis.size, field.rank);
         // Columns of the weighted pivots are the rows that the product wants.
         let padded = rank.next_multiple_of(PANEL_ROWS);
         let mut transposed = vec![0.0; padded * size];
-        for (i, (row, weight)) in scratch.rows.chunks_exact(rank).zip(&self.columns.weights).enumerate() {
+        for (i, (row, weight)) in scratch.rows.chunks_exact(rank).zip(&columns.weights).enumerate() {
             for (t, v) in row.iter().enumerate() {
                 transposed[t * size + i] = v * weight;
             }
@@ -261,12 +277,13 @@ impl Block {
         let transform = Rows::with_stride(&basis.transform, size, size, MOST)?;
         panels.inner_product(transform, Panels::new(&scratch.packed, size)?, &mut vectors)?;
         let rows = Rows::with_stride(&vectors, size, rank, padded)?;
-        pack(rows, &mut self.columns.v)?;
-        for (weight, &place) in self.columns.weights.iter_mut().zip(&basis.chosen) {
+        pack(rows, &mut columns.v)?;
+        for (weight, &place) in columns.weights.iter_mut().zip(&basis.chosen) {
             *weight = f64::from(u8::from(place != u32::MAX));
         }
+        self.probe.set(field, columns, (&vectors, padded), rank, &mut scratch.rounded)?;
         let mut gram = vec![0.0; size * size];
-        panels.inner_product(rows, Panels::new(&self.columns.v, rank)?, &mut gram)?;
+        panels.inner_product(rows, Panels::new(&columns.v, rank)?, &mut gram)?;
         let mut squared = 0.0f64;
         for (i, row) in gram.chunks_exact(size).enumerate() {
             for (j, &entry) in row.iter().enumerate() {
@@ -279,27 +296,29 @@ impl Block {
     }
 
     /// How far the basis is from orthonormal: ‖T C Tᵀ − I‖ from the pivots' inner products C, and what those can be
-    /// wrong by. Expects the pivots gathered in `columns` and `scratch.rows`.
+    /// wrong by. Expects the pivots' rows in `scratch.rows`.
     fn gram_error(
         &self,
         field: &Field,
         basis: &Basis,
+        columns: &Columns,
         places: &[u32],
         scratch: &mut Scratch,
     ) -> Result<f64, ResidualError> {
-        let size = self.columns.padded;
+        let size = columns.padded;
         let point = |i: usize, x: &mut [f64]| {
             field.read(places[i] as usize, x);
-            self.columns.weights[i]
+            columns.weights[i]
         };
         let mut gram = vec![0.0; size * size];
         let rows = Rows::new(&scratch.rows, field.rank)?;
-        self.columns.products(field, self.feature, rows, point, &mut scratch.tile, &mut gram, size, 0)?;
+        columns.products(field, self.feature, rows, point, &mut scratch.tile, &mut gram, size, 0)?;
         let panels = field.kernels.panels::<f64>();
         let transform = Rows::with_stride(&basis.transform, size, size, MOST)?;
         scratch.products.resize(size * size, 0.0);
         let transposed = &mut scratch.products;
-        panels.inner_product(Rows::new(&gram, size)?, Panels::new(&self.transform, size)?, transposed)?;
+        pack(transform, &mut scratch.packed)?;
+        panels.inner_product(Rows::new(&gram, size)?, Panels::new(&scratch.packed, size)?, transposed)?;
         // C Tᵀ; its columns are the rows that are needed next.
         for (z, row) in transposed.chunks_exact(size).enumerate() {
             for (i, &entry) in row.iter().enumerate() {

@@ -321,6 +321,61 @@ fn other_parameters_keep_the_order_and_give_what_a_new_index_gives() {
     assert_eq!(kept, again);
 }
 
+#[test]
+fn a_factor_that_is_handed_over_gives_what_a_copy_gives() {
+    let coords = Random(14).points(2600, 3);
+    let ids: Vec<u32> = (0..2600).step_by(13).collect();
+    let mut found = Neighborhoods::new();
+    let mut expected = Neighborhoods::new();
+    let mut index: Option<ResidualIndex> = None;
+    let mut kept: Vec<f64> = Vec::new();
+    // Ranks with and without room between rows of a copy, both kinds of bounds, a plain correlation in between.
+    for (rank, model) in [
+        (60, CovarianceModel::new(Covariance::Matern12, &[0.3], 1.0)),
+        (128, CovarianceModel::new(Covariance::Rbf, &[0.5], 2.0)),
+        (0, CovarianceModel::new(Covariance::Matern32, &[0.1], 1.0)),
+        (128, CovarianceModel::new(Covariance::Matern52, &[0.6], 1.0)),
+        (40, CovarianceModel::new(Covariance::Matern32, &[0.4, 0.2, 0.3], 1.0)),
+    ] {
+        let case = Case::new(coords.clone(), 3, rank, model.clone());
+        let v = case.v.clone();
+        if let Some(index) = &mut index {
+            let before = index.update_owned_factor(&model, v, rank, &case.p).unwrap();
+            assert_eq!(before, kept, "the V before is given back");
+        } else {
+            let built = ResidualIndex::from_owned_factor(&coords, 3, &model, v, rank, &case.p).unwrap();
+            index = Some(built);
+        }
+        let index = index.as_ref().unwrap();
+        kept.clone_from(&case.v);
+        for eligible in [Eligible::All, Eligible::Predecessors] {
+            for pruning in [Pruning::Bounds, Pruning::None] {
+                index.search_members(&ids, 12, eligible, pruning, &mut found).unwrap();
+                case.index().search_members(&ids, 12, eligible, Pruning::None, &mut expected).unwrap();
+                assert_eq!((found.ids(), found.distances()), (expected.ids(), expected.distances()));
+            }
+        }
+        case.check_members(index, 10, 97);
+        if rank > 0 {
+            assert_eq!(index.factor_of(7).unwrap().0, &case.v[7 * rank..8 * rank]);
+        }
+    }
+    // What is refused changes nothing.
+    let mut index = index.unwrap();
+    let model = index.model().clone();
+    index.search_members(&ids, 12, Eligible::All, Pruning::Bounds, &mut expected).unwrap();
+    let mut bad = kept.clone();
+    bad[40 * 2000 + 3] = f64::NAN;
+    let (error, p) = (index.update_owned_factor(&model, bad, 40, &[1.0; 2600]).unwrap_err(), vec![0.0; 2600]);
+    assert!(matches!(error, ResidualError::NotFinite { argument: "v", index: 80_003, .. }), "{error}");
+    let error = index.update_owned_factor(&model, kept.clone(), 40, &p).unwrap_err();
+    assert_eq!(error, ResidualError::NotPositive { argument: "p", index: 0, value: 0.0 });
+    let error = index.update_owned_factor(&model, kept, 41, &p).unwrap_err();
+    assert!(matches!(error, ResidualError::Length { argument: "v", .. }), "{error}");
+    index.search_members(&ids, 12, Eligible::All, Pruning::Bounds, &mut found).unwrap();
+    assert_eq!(found, expected);
+}
+
 #[cfg(feature = "rayon")]
 #[test]
 fn results_do_not_depend_on_threads() {

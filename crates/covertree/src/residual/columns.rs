@@ -1,0 +1,97 @@
+//! Points set apart as the columns of tiles: what a block is built from.
+
+use layouts::AlignedVec;
+use simd_kernels::{PANEL_ROWS, Panels, Rows};
+
+use super::error::ResidualError;
+use super::field::{Feature, Field, MAX_DIM};
+
+/// Some points set apart as the columns of tiles: their factor rows interleaved, padded to whole panels with
+/// points of weight 0.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    pub(super) axes: Vec<f64>,
+    pub(super) weights: Vec<f64>,
+    pub(super) v: AlignedVec<f64>,
+    /// Whole panels.
+    pub(super) padded: usize,
+}
+
+impl Columns {
+    pub(super) fn gather(
+        &mut self,
+        field: &Field,
+        places: &[u32],
+        rows: &mut AlignedVec<f64>,
+    ) -> Result<(), ResidualError> {
+        let n = field.len();
+        self.padded = places.len().next_multiple_of(PANEL_ROWS);
+        self.axes.clear();
+        for t in 0..field.dim() {
+            self.axes.extend(places.iter().map(|&place| field.axes[t * n + place as usize]));
+            self.axes.resize((t + 1) * self.padded, 0.0);
+        }
+        self.weights.clear();
+        self.weights.extend(places.iter().map(|&place| field.weights[place as usize]));
+        self.weights.resize(self.padded, 0.0);
+        rows.clear();
+        for &place in places {
+            rows.extend_from_slice(field.row(place as usize))?;
+        }
+        let rows = Rows::new(rows, field.rank)?;
+        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
+            places.len(),
+            field.rank,
+        )?)?;
+        layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
+        Ok(())
+    }
+
+    /// What the features of points, given as rows of V, coordinates and weight by `point`, have in common with those
+    /// of all columns: row by row in `out`, rows `stride` long, from column `at` on. The padding gives 0.
+    #[expect(clippy::too_many_arguments, reason = "the shape of a tile and where it goes")]
+    pub(super) fn products(
+        &self,
+        field: &Field,
+        feature: Feature,
+        rows: Rows<'_, f64>,
+        point: impl Fn(usize, &mut [f64]) -> f64,
+        scratch: &mut TileScratch,
+        out: &mut [f64],
+        stride: usize,
+        at: usize,
+    ) -> Result<(), ResidualError> {
+        let columns = self.padded;
+        scratch.dots.resize(rows.len() * columns, 0.0);
+        let panels = Panels::new(&self.v, field.rank)?;
+        field.kernels.panels::<f64>().inner_product(rows, panels, &mut scratch.dots)?;
+        let mut x = [0.0; MAX_DIM];
+        let x = &mut x[..field.dim()];
+        if feature == Feature::Residual {
+            scratch.covariances.resize(rows.len() * columns, 0.0);
+            for (i, line) in scratch.covariances.chunks_exact_mut(columns).enumerate() {
+                point(i, x);
+                field.squared_distances(x, &self.axes, columns, line);
+            }
+            field.covariances(&mut scratch.covariances)?;
+            for (dot, covariance) in scratch.dots.iter_mut().zip(&scratch.covariances) {
+                *dot = covariance - *dot;
+            }
+        }
+        for (i, (line, out)) in scratch.dots.chunks_exact(columns).zip(out.chunks_mut(stride)).enumerate() {
+            let weight = point(i, x);
+            let to = out[at..at + columns].iter_mut();
+            for ((to, dot), other) in to.zip(line).zip(&self.weights) {
+                *to = dot * (weight * other);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Buffers of tiles.
+#[derive(Debug, Default)]
+pub(super) struct TileScratch {
+    dots: Vec<f64>,
+    covariances: Vec<f64>,
+}

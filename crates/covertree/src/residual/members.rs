@@ -1,0 +1,268 @@
+//! Step 2 of a search within a block: bounds of its members for the queries that it may hold neighbours of.
+
+use layouts::Neighbor;
+
+use super::ResidualIndex;
+use super::bounds::QueryBounds;
+use super::error::ResidualError;
+use super::field::Feature;
+use super::order::Range;
+use super::pivots::Block;
+use super::search::{ROUNDING, Scratch, TILE};
+
+/// Active queries whose bounds are computed together: their products with a block stay in the second-level cache.
+const CHUNK: usize = 48;
+
+/// Members that give a query its first threshold, at least.
+const SEEDS: usize = 256;
+
+/// What measuring a picked member costs, in members of a tile.
+const PICKED_COST: usize = 6;
+/// The same, in members of a tile that few queries share.
+const PICKED_COST_ALONE: usize = 2;
+
+/// Bounds that leave more tenths of a block than this are loose.
+const LOOSE: usize = 9;
+
+/// Which members of a block give a query its first threshold: those around its own place, if it has one there.
+fn seeds(range: Range, own: usize, wanted: usize) -> std::ops::Range<usize> {
+    if own < range.len && wanted < range.len {
+        let start = own.saturating_sub(wanted / 2).min(range.len - wanted);
+        return start..start + wanted;
+    }
+    0..range.len
+}
+
+/// What bounds the members of a block for one query.
+struct Members<'a> {
+    block: &'a Block,
+    ids: &'a [u32],
+    bounds: QueryBounds,
+    /// h·g of each.
+    products: &'a [f32],
+    /// For low-rank features, else empty: covariances, and the query's weight.
+    covariances: &'a [f32],
+    weight: f32,
+    /// The query's own place in the block, and the id from which on none is eligible.
+    own: usize,
+    limit: u32,
+}
+
+impl Members<'_> {
+    /// Bound on what the estimate of a member is wrong by.
+    fn width(&self, at: usize) -> f32 {
+        self.bounds.remainder * self.block.remainders[at] + self.bounds.slack * self.block.scales[at]
+    }
+
+    /// Negative upper bounds of |ρ| of all members; ∞ for those that are not eligible.
+    fn uppers(&self, all: bool, bounds: &mut [f32]) {
+        let QueryBounds { remainder, slack, .. } = self.bounds;
+        let members = self.block.remainders.iter().zip(&self.block.scales);
+        match self.block.feature {
+            Feature::Residual => {
+                let terms = self.products.iter().zip(members);
+                for (bound, (product, (of_member, scale))) in bounds.iter_mut().zip(terms) {
+                    *bound = -(product.abs() + (remainder * of_member + slack * scale));
+                }
+            }
+            Feature::LowRank => {
+                // h·g estimates what the low-rank part takes off k w w.
+                let weight = self.weight;
+                let estimates = self.products.iter().zip(self.covariances);
+                for ((bound, (product, covariance)), (of_member, scale)) in
+                    bounds.iter_mut().zip(estimates).zip(members)
+                {
+                    let estimate = covariance * (weight * scale) - product;
+                    *bound = -(estimate.abs() + (remainder * of_member + slack * scale));
+                }
+            }
+        }
+        if !all {
+            for (bound, &id) in bounds.iter_mut().zip(self.ids) {
+                *bound = if id < self.limit { *bound } else { f32::INFINITY };
+            }
+        }
+        if let Some(bound) = bounds.get_mut(self.own) {
+            *bound = -1.0;
+        }
+    }
+
+    /// The negative lower bound that belongs to a negative upper one.
+    fn lower(&self, at: usize, upper: f32) -> f32 {
+        (upper + 2.0 * self.width(at)).min(if upper < 0.0 { 0.0 } else { upper })
+    }
+}
+
+impl ResidualIndex {
+    /// Bounds the members of a block for the active queries.
+    pub(super) fn bound_members(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
+        let block = &self.blocks[index];
+        let size = block.size();
+        if scratch.active.is_empty() {
+            return Ok(());
+        }
+        if size == 0 {
+            return self.measure_block(scratch, index);
+        }
+        scratch.before.clear();
+        scratch.before.extend(scratch.active.iter().map(|&i| scratch.states[i].candidates.len()));
+        for start in (0..scratch.active.len()).step_by(CHUNK) {
+            self.bound_chunk(scratch, index, start..scratch.active.len().min(start + CHUNK))?;
+        }
+        self.measure_heavy(scratch, index)
+    }
+
+    /// Bounds the members of a block for some of the active queries, and adds those that may be neighbours to their
+    /// candidates.
+    fn bound_chunk(
+        &self,
+        scratch: &mut Scratch,
+        index: usize,
+        chunk: std::ops::Range<usize>,
+    ) -> Result<(), ResidualError> {
+        let block = &self.blocks[index];
+        let (count, size, range) = (scratch.queries.len(), block.size(), block.range);
+        let coordinates = &scratch.coordinates[scratch.offsets[index]..];
+        scratch.active_rows.clear();
+        for &i in &scratch.active[chunk.clone()] {
+            scratch.active_rows.extend_from_slice(&coordinates[i * size..(i + 1) * size]);
+        }
+        let padded = block.remainders.len();
+        let rows = chunk.len().next_multiple_of(TILE);
+        scratch.active_rows.resize(rows * size, 0.0);
+        scratch.products.resize(rows * padded, 0.0);
+        block.products(&self.field, &scratch.active_rows, &mut scratch.products)?;
+        let low_rank = block.feature == Feature::LowRank;
+        if low_rank {
+            self.covariances_of_active(scratch, index, chunk.clone(), rows)?;
+        }
+        let ids = &self.order.ids[range.start..range.end()];
+        scratch.uppers.resize(range.len, 0.0);
+        scratch.hits.resize(range.len, 0);
+        scratch.hit_bounds.resize(range.len, 0.0);
+        let Scratch { active, products, covariances, queries, bounds, states, .. } = scratch;
+        let (uppers, hits, hit_bounds) = (&mut scratch.uppers, &mut scratch.hits, &mut scratch.hit_bounds);
+        for (row, (&i, products)) in active[chunk].iter().zip(products.chunks_exact(padded)).enumerate() {
+            let limit = queries.limits[i];
+            let all = limit as usize > self.field.len();
+            let members = Members {
+                block,
+                ids,
+                bounds: bounds[index * count + i],
+                products,
+                covariances: if low_rank { &covariances[row * padded..(row + 1) * padded] } else { &[] },
+                weight: queries.weights[i] as f32,
+                own: if all { (queries.places[i] as usize).wrapping_sub(range.start) } else { usize::MAX },
+                limit,
+            };
+            members.uppers(all, uppers);
+            let state = &mut states[i];
+            let mut known = 0..0;
+            if state.threshold() == f32::NEG_INFINITY {
+                // No threshold yet: one from the best lower bounds of the members around the query.
+                known = seeds(range, members.own, SEEDS.max(4 * state.lower.k()));
+                let lowers = uppers[known.clone()].iter().zip(known.clone());
+                scratch.lowers.clear();
+                scratch.lowers.extend(lowers.map(|(&upper, at)| members.lower(at, upper)));
+                let wanted = state.lower.k().min(known.len());
+                let (places, kept) = (&mut hits[..wanted], &mut hit_bounds[..wanted]);
+                let first = (range.start + known.start) as u32;
+                let found = self.field.kernels.top_k(&scratch.lowers, first, wanted, places, kept)?;
+                for (&place, &lower) in places.iter().zip(&*kept).take(found) {
+                    if lower < f32::INFINITY {
+                        state.lower.push(Neighbor::new(place, lower));
+                    }
+                }
+            }
+            let threshold = state.threshold();
+            let reach = if threshold == f32::NEG_INFINITY { f32::INFINITY } else { ROUNDING - threshold };
+            let first = range.start as u32;
+            let found = self.field.kernels.select_below(uppers, reach, first, hits, hit_bounds)?;
+            for (&place, &upper) in hits[..found].iter().zip(&hit_bounds[..found]) {
+                let at = place as usize - range.start;
+                if !known.contains(&at) {
+                    state.lower.push(Neighbor::new(place, members.lower(at, upper)));
+                }
+                state.candidates.push(place);
+                state.uppers.push(-upper);
+            }
+            let threshold = state.threshold();
+            if threshold > f32::NEG_INFINITY {
+                state.skipped = state.skipped.max(threshold);
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures the block for active queries to whom bounds left so much of it that picking would take longer.
+    fn measure_heavy(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
+        let range = self.blocks[index].range;
+        // Where bounds say little, a tile measures all members in less time than it takes to pick them.
+        let picked = |scratch: &Scratch, at: usize| {
+            scratch.states[scratch.active[at]].candidates.len() - scratch.before[at]
+        };
+        for at in 0..scratch.active.len() {
+            let (i, count) = (scratch.active[at], picked(scratch, at));
+            let state = &mut scratch.states[i];
+            if count * 10 > range.len * LOOSE && count > 4 * state.best.k() {
+                state.loose += range.len;
+            }
+            if state.is_put_off() {
+                state.candidates.clear();
+                state.uppers.clear();
+            }
+        }
+        let (active, states) = (&mut scratch.active, &scratch.states);
+        let before = &mut scratch.before;
+        let mut at = 0;
+        let mut kept = 0;
+        active.retain(|&i| {
+            before[kept] = before[at];
+            at += 1;
+            kept += usize::from(!states[i].is_put_off());
+            !states[i].is_put_off()
+        });
+        let many =
+            (0..scratch.active.len()).filter(|&at| picked(scratch, at) * PICKED_COST > range.len).count();
+        let cost = if many >= TILE { PICKED_COST } else { PICKED_COST_ALONE };
+        let mut heavy = 0;
+        for at in 0..scratch.active.len() {
+            if picked(scratch, at) * cost > range.len {
+                let (i, before) = (scratch.active[at], scratch.before[at]);
+                scratch.states[i].candidates.truncate(before);
+                scratch.states[i].uppers.truncate(before);
+                scratch.active[heavy] = i;
+                heavy += 1;
+            }
+        }
+        if heavy > 0 {
+            scratch.active.truncate(heavy);
+            return self.measure_block(scratch, index);
+        }
+        Ok(())
+    }
+
+    /// Covariances of some of the active queries with the members of a block, in `f32`.
+    fn covariances_of_active(
+        &self,
+        scratch: &mut Scratch,
+        index: usize,
+        chunk: std::ops::Range<usize>,
+        rows: usize,
+    ) -> Result<(), ResidualError> {
+        let block = &self.blocks[index];
+        let (dim, padded) = (self.field.dim(), block.remainders.len());
+        scratch.active_offsets.clear();
+        scratch.active_offsets.resize(rows * dim, 0.0);
+        scratch.active_norms.clear();
+        scratch.active_norms.resize(rows, 0.0);
+        let queries = &scratch.queries;
+        let places = scratch.active_offsets.chunks_exact_mut(dim).zip(&mut scratch.active_norms);
+        for (&i, (offset, norm)) in scratch.active[chunk].iter().zip(places) {
+            *norm = block.offset(&self.field, &queries.coords[i * dim..(i + 1) * dim], offset);
+        }
+        scratch.covariances.resize(rows * padded, 0.0);
+        let covariances = &mut scratch.covariances;
+        block.covariances(&self.field, &scratch.active_offsets, &scratch.active_norms, covariances)
+    }
+}
