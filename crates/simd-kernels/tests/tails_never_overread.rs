@@ -8,7 +8,7 @@
 use bytemuck::Pod;
 use simd_kernels::{
     Affine, CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, LEAST_ESTIMATES,
-    LookupForms, LookupTables, Measure, Ordered, Rows, Tier, bf16, f16,
+    LookupForms, LookupTables, Measure, Ordered, Real, Rows, Tier, bf16, f16,
 };
 
 /// Whole pages of memory with a forbidden page on either side.
@@ -251,6 +251,41 @@ fn estimates(kernels: &Kernels) {
             let filled = least.iter().filter(|&&estimate| estimate == 4.0).count();
             assert_eq!(filled, len.min(LEAST_ESTIMATES));
         }
+    }
+}
+
+/// What of a block is near: every number of panels.
+fn near<T: Real + Ordered>(kernels: &Kernels) {
+    let largest = 64 * 20 * size_of::<T>();
+    let mut memory: [Guarded; 3] = std::array::from_fn(|_| Guarded::new(largest));
+    let value = |x: f64| <T as Element>::from_f64(x);
+    for dim in 1..=20 {
+        for rows in [0, 16, 32, 48, 64] {
+            for at_end in [true, false] {
+                let [query, panels, out] = &mut memory;
+                let query = query.slice::<T>(dim, at_end);
+                query.fill(value(1.0));
+                let panels = panels.slice::<T>(rows * dim, at_end);
+                panels.fill(value(2.0));
+                let (limit, all) = (value(dim as f64), ((1u128 << rows) - 1) as u64);
+                let distances = out.slice::<T>(rows, at_end);
+                assert_eq!(kernels.panel_within(query, panels, limit, distances), Ok(all));
+                assert_eq!(kernels.panel_nearest(query, panels, limit, distances), Ok(all));
+                if rows == 16 {
+                    let bounds = distances.try_into().unwrap();
+                    let found = kernels.box_bounds(query, panels, limit, bounds).unwrap();
+                    assert_eq!((found.within, found.nearest), (0xffff, 0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_stay_inside_their_arguments() {
+    for kernels in available() {
+        near::<f32>(kernels);
+        near::<f64>(kernels);
     }
 }
 
