@@ -121,7 +121,8 @@ pub(crate) struct Arguments {
     /// Leaves what every search point found in DIR too, as ann-benchmarks does in its folder `results`.
     #[arg(long, value_name = "DIR")]
     hdf5: Option<PathBuf>,
-    /// At most N search points of an index, spread over its grid [default: all, gate: 4].
+    /// At most N search points of an index, spread over its grid [default: all, gate: 4]. Few make no curve of zones, whose
+    /// grid has two parameters.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     points: Option<usize>,
     /// Measures everything N times from the start, apart in time; all runs count [default: 1, gate: 5].
