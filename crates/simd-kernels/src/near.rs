@@ -290,7 +290,7 @@ fn expect_block<T: Element>(query: &[T], panels: &[T], rows: usize) -> Result<()
 
 impl Kernels {
     /// The squared distances of `query` to the rows of `panels` in `out`, up to four panels of 16, and a bit for each
-    /// that is not above `limit` (NaN is not).
+    /// that is not above `limit` (NaN is never above).
     ///
     /// Differences are squared and added up in the order of the dimensions, unfused: equal to
     /// [`reference::near::panel_within`](crate::reference::near::panel_within) bit for bit on every tier, which
