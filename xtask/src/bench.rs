@@ -112,6 +112,9 @@ pub(crate) struct Arguments {
     /// With --gate: sees that runs of unchanged code pass and that a planted lower tier does not.
     #[arg(long, requires = "gate", conflicts_with_all = ["baseline", "first"])]
     self_test: bool,
+    /// With --gate: measures nothing but the cases of these records, for the gate that asks.
+    #[arg(long, requires = "gate", value_name = "FILE", hide = true)]
+    again: Option<PathBuf>,
     /// Runs of unchanged code in the self-test.
     #[arg(long, requires = "self_test", value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     rounds: usize,
@@ -291,6 +294,9 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
             sets.push(opened.set);
         }
     }
+    if let Some(asked) = &arguments.again {
+        return gate::again(asked, &arguments.out, (&settings, &sets), &bar);
+    }
     let mut run = Run::perform(&settings, &sets, &bar)?;
     bar.clear();
     notices.append(&mut run.notices);
@@ -341,7 +347,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
                 across_cpus: arguments.across_cpus,
                 ..Rules::default()
             };
-            let judgement = gate::judged(&earlier, &run, (&settings, &sets), &rules, &bar)?;
+            let judgement = gate::judged(&earlier, &run, &rules, &arguments.out, &bar)?;
             gate::tell(&judgement, &arguments.out, print)
         }
         None => Ok(()),

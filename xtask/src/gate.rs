@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bench_harness::bar::Bar;
 use bench_harness::dataset::Dataset;
-use bench_harness::gate::{Judgement, Quantity, Rules, judge};
+use bench_harness::gate::{Judgement, Quantity, Rules, Wanted, judge};
 use bench_harness::machine::Machine;
 use bench_harness::record::{Record, read_records, write_records};
 use bench_harness::run::{Run, Settings};
@@ -29,13 +29,15 @@ pub(crate) const PASSES: usize = 5;
 const ATTEMPTS: usize = 3;
 /// The name of the judgement among the results.
 pub(crate) const FILE: &str = "gate.json";
+/// The name of what was measured again, there too.
+const AGAIN: &str = "again.jsonl";
 
-/// Compares a run with an earlier one; suspects are measured again before they are called lost.
+/// Compares a run with an earlier one; suspects are measured again, by [`measured_again`], before they are called lost.
 pub(crate) fn judged(
     earlier: &[Record],
     run: &Run,
-    (settings, sets): (&Settings, &[Dataset]),
     rules: &Rules,
+    out: &Path,
     bar: &Bar,
 ) -> Result<Judgement, Box<dyn Error>> {
     let mut judgement = judge(earlier, &run.records, rules);
@@ -48,11 +50,45 @@ pub(crate) fn judged(
         }
         bar.clear();
         say::note(format!("{} speeds seem lost: measuring them again", suspects.len()));
-        let again = Run::perform(&Settings { wanted: Some(suspects), ..settings.clone() }, sets, bar)?;
-        judgement.confirm(&judge(earlier, &again.records, rules));
+        let suspects: Vec<Record> = run.records.iter().filter(|&x| suspects.has(x)).cloned().collect();
+        judgement.confirm(&judge(earlier, &measured_again(&suspects, out)?, rules));
     }
     bar.clear();
     Ok(judgement)
+}
+
+/// Measures the cases of some records again, in a process of a copy of this program that is given this one's arguments.
+///
+/// A copy, because where a program's pages happen to lie in memory can slow down a single kernel for as long as they lie
+/// there, in every process that runs the same file: once it was 5 times on unchanged code.
+fn measured_again(suspects: &[Record], out: &Path) -> Result<Vec<Record>, Box<dyn Error>> {
+    let (asked, answer) = (out.join("suspects.jsonl"), out.join(AGAIN));
+    write_records(&asked, suspects)?;
+    let program = std::env::current_exe()?;
+    let copy = program.with_file_name(format!("xtask-again-{}", std::process::id()));
+    std::fs::copy(&program, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+    let mut command = Command::new(&copy);
+    command.args(std::env::args_os().skip(1)).arg("--again").arg(&asked);
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    std::fs::remove_file(&copy)?;
+    let output = output?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("measuring again ended with {}: {}", output.status, words.trim()).into());
+    }
+    Ok(read_records(&answer)?)
+}
+
+/// The other side of [`measured_again`]: measures nothing but the cases of the records in `asked`.
+pub(crate) fn again(
+    asked: &Path,
+    out: &Path,
+    (settings, sets): (&Settings, &[Dataset]),
+    bar: &Bar,
+) -> Result<(), Box<dyn Error>> {
+    let wanted = Some(Wanted::of(&read_records(asked)?));
+    let run = Run::perform(&Settings { wanted, ..settings.clone() }, sets, bar)?;
+    Ok(write_records(&out.join(AGAIN), &run.records)?)
 }
 
 /// Prints a judgement and leaves it among the results.
