@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::Pod;
 
 use crate::error::{Error, no_memory};
+use crate::heap::Heap;
 use crate::region::{CACHE_LINE, HugePages, Region};
 
 /// A growing array of plain values whose first element starts a cache line, or, from
@@ -90,6 +91,16 @@ impl<T: Pod> AlignedVec<T> {
         let mut vec = Self::with_capacity(len)?;
         vec.len = len;
         Ok(vec)
+    }
+
+    /// `len` elements of zero bits in memory of `heap`. An array that grows beyond them leaves it.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn zeroed_in(heap: &Heap, len: usize) -> Result<Self, Error> {
+        const { Self::ELEMENT };
+        let bytes = len.checked_mul(size_of::<T>()).ok_or(no_memory::<T>(len))?;
+        Ok(Self { region: heap.zeroed(bytes)?, len, elements: PhantomData })
     }
 
     /// A copy of `elements`.

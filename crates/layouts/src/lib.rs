@@ -6,6 +6,7 @@
 //! | for | take | costs |
 //! |---|---|---|
 //! | any array that kernels read | [`AlignedVec`] | `push` O(1) amortised; 2 MiB pages from 2 MiB on |
+//! | many arrays of some kilobytes that come and go | [`Heap`] | O(log blocks), under a lock; huge pages for all together |
 //! | vectors, one query at a time | [`Matrix`] | a row: one multiplication; padding only if wanted |
 //! | vectors, many queries or short rows | [`Interleaved`] | packing at memory speed; last panel padded |
 //! | codes of 2, 4 or 8 bits, scanned in blocks | [`InterleavedCodes`] | a byte at a time; last panel padded |
@@ -52,6 +53,7 @@ mod blocks;
 mod children;
 pub mod container;
 mod error;
+mod heap;
 mod id_map;
 mod interleaved;
 mod interleaved_codes;
@@ -74,6 +76,7 @@ pub use blocks::Blocks;
 pub use children::{ChildrenArena, Span};
 pub use container::Storage;
 pub use error::Error;
+pub use heap::Heap;
 pub use id_map::IdMap;
 pub use interleaved::Interleaved;
 pub use interleaved_codes::InterleavedCodes;

@@ -3,7 +3,7 @@
 //! Small regions come from the allocator, at 64 bytes, so that no row that fits a cache line straddles two.
 //! From [`HUGE_PAGE`] on they are anonymous maps at 2 MiB, with the kernel asked to back every whole 2 MiB in
 //! them by one page: random reads in a large index miss the TLB on nearly every row otherwise. The tail below
-//! a whole huge page stays on small pages, so nothing is rounded up.
+//! a whole huge page stays on small pages, so nothing is rounded up. Others are leased from a [`Heap`](crate::Heap).
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::io;
@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use memmap2::{MmapMut, MmapOptions};
 
 use crate::error::Error;
+use crate::heap::Lease;
 
 /// Bytes of a cache line, the alignment of every region.
 pub const CACHE_LINE: usize = 64;
@@ -51,6 +52,10 @@ enum Backing {
     Map {
         _map: MmapMut,
         huge_pages: HugePages,
+    },
+    /// Held for its `Drop`; `start` points into it.
+    Lease {
+        _lease: Lease,
     },
 }
 
@@ -98,13 +103,24 @@ impl Region {
         Ok(Self { start, len, backing: Backing::Map { _map: map, huge_pages } })
     }
 
+    /// Memory that a heap has leased; its bytes are made zero.
+    ///
+    /// # Safety
+    /// `start` is a multiple of [`CACHE_LINE`] and valid for reads and writes of `len` initialised bytes for as long as
+    /// `lease` lives, and nobody else has these.
+    pub(crate) unsafe fn from_lease(start: NonNull<u8>, len: usize, lease: Lease) -> Self {
+        // SAFETY: valid for writes, by contract.
+        unsafe { start.write_bytes(0, len) };
+        Self { start, len, backing: Backing::Lease { _lease: lease } }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     pub(crate) fn huge_pages(&self) -> HugePages {
         match &self.backing {
-            Backing::Nothing | Backing::Heap(_) => HugePages::Small,
+            Backing::Nothing | Backing::Heap(_) | Backing::Lease { .. } => HugePages::Small,
             Backing::Map { huge_pages, .. } => *huge_pages,
         }
     }

@@ -47,13 +47,14 @@ fn main() -> Result<()> {
 
 /// The first rows of a `.bvecs` or `.ivecs` file, elements of `width` bytes, and their dimension.
 fn read(path: &Path, width: usize, rows: usize) -> Result<(Vec<u8>, usize)> {
-    let mut file = File::open(path)?;
+    let open = || File::open(path).map_err(|error| format!("{}: {error}", path.display()));
+    let mut file = open()?;
     let mut dim = [0; 4];
     file.read_exact(&mut dim)?;
     let dim = u32::from_le_bytes(dim) as usize;
     let record = 4 + dim * width;
     let rows = rows.min(usize::try_from(file.metadata()?.len())? / record);
-    let mut file = std::io::BufReader::new(File::open(path)?);
+    let mut file = std::io::BufReader::new(open()?);
     let (mut one, mut all) = (vec![0; record], Vec::with_capacity(rows * dim * width));
     for _ in 0..rows {
         file.read_exact(&mut one)?;

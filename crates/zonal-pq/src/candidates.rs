@@ -140,9 +140,11 @@ pub(crate) struct Estimated<'a> {
     pub(crate) enough: usize,
 }
 
-/// Most parts of a zone of which least estimates are taken, and the rows that make one worth it.
+/// Most parts of a zone of which least estimates are taken, and the rows of each that make several worth it, and one
+/// alone: of few rows the best few are found as soon without.
 const MOST_PARTS: usize = 4;
-const PART_ROWS: usize = 6 * LEAST_ESTIMATES;
+const PART_ROWS: usize = 128;
+const ONE_PART_ROWS: usize = 384;
 
 /// An estimate that `enough` rows do not exceed, not far above the last of these; infinity for a zone that is sooner
 /// looked at row by row.
@@ -155,7 +157,8 @@ fn limit_of(
 ) -> Result<f32, Error> {
     // Twice as many least estimates as rows wanted, so that few of these hide behind one another.
     let parts = enough.div_ceil(LEAST_ESTIMATES / 2);
-    if parts > MOST_PARTS || sums.len() < parts * PART_ROWS {
+    let least_rows = if parts == 1 { ONE_PART_ROWS } else { parts * PART_ROWS };
+    if parts > MOST_PARTS || sums.len() < least_rows {
         return Ok(f32::INFINITY);
     }
     let mut room = [[0.0; LEAST_ESTIMATES]; MOST_PARTS];
@@ -221,13 +224,20 @@ mod tests {
     #[test]
     fn a_limit_of_a_zone_leaves_enough_rows_and_not_many_more() {
         let kernels = Kernels::active().unwrap();
-        let sums: Vec<i32> = (0..1600).map(|i| i * 7919 % 1601).collect();
-        let (adds, line) = (vec![0.0; sums.len()], Affine { base: 0.0, slope: 1.0 });
-        for enough in [1, 20, 32, 33, 100, 128] {
-            let limit = limit_of(&sums, &adds, line, enough, kernels).unwrap();
-            let below = sums.iter().filter(|&&sum| line.estimate(sum, 0.0) <= limit).count();
-            assert!(limit.is_infinite() == (enough > 32 * (sums.len() / PART_ROWS)), "{enough}");
-            assert!(limit.is_infinite() || (enough..2 * enough + 4).contains(&below), "{below} of {enough}");
+        let all: Vec<i32> = (0..1600).map(|i| i * 7919 % 1601).collect();
+        for (rows, most_wanted) in [(1600, 128), (512, 128), (384, 96), (383, 64), (256, 64), (255, 0)] {
+            let sums = &all[..rows];
+            let (adds, line) = (vec![0.0; rows], Affine { base: 0.0, slope: 1.0 });
+            for enough in [1, 20, 32, 33, 64, 65, 100, 128, 129] {
+                let limit = limit_of(sums, &adds, line, enough, kernels).unwrap();
+                let is_worth_it = enough <= most_wanted && (enough > 32 || rows >= ONE_PART_ROWS);
+                assert_eq!(limit.is_finite(), is_worth_it, "{enough} of {rows}");
+                let below = sums.iter().filter(|&&sum| line.estimate(sum, 0.0) <= limit).count();
+                assert!(
+                    limit.is_infinite() || (enough..2 * enough + 4).contains(&below),
+                    "{below} of {enough}"
+                );
+            }
         }
     }
 

@@ -12,10 +12,16 @@ use crate::route::Probe;
 use crate::search::Wanted;
 use crate::zones::NONE;
 
-/// Rows whose memory is asked for ahead of their use.
-const AHEAD: usize = 8;
+/// Fewest and most rows whose memory is asked for ahead of their use, and the bytes that are to be on their way.
+const AHEAD: (usize, usize) = (8, 32);
+const ON_THE_WAY: usize = 8 << 10;
 /// Most bytes of a row that are asked for ahead: the rest comes with the first.
 const FETCHED: usize = 1024;
+
+/// Rows of so many bytes whose memory is asked for ahead of their use.
+fn ahead(bytes: usize) -> usize {
+    (ON_THE_WAY / bytes.max(1)).clamp(AHEAD.0, AHEAD.1)
+}
 
 /// What is known of a query.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +79,11 @@ impl Refiner {
             let fetch = |candidate: Candidate| {
                 prefetch_slice(postings.bytes(zone(candidate), candidate.row()), FETCHED);
             };
-            self.measured.iter().take(AHEAD).for_each(|&(_, candidate)| fetch(candidate));
+            let ahead = ahead(asked.integers.len());
+            self.measured.iter().take(ahead).for_each(|&(_, candidate)| fetch(candidate));
             let l2 = kernels.forms::<i8>(Measure::L2Squared);
             for index in 0..self.measured.len() {
-                if let Some(&(_, next)) = self.measured.get(index + AHEAD) {
+                if let Some(&(_, next)) = self.measured.get(index + ahead) {
                     fetch(next);
                 }
                 let Some((key, candidate)) = self.measured.get_mut(index) else { break };
@@ -96,9 +103,10 @@ impl Refiner {
             prefetch_slice(postings.vector(zone, row), FETCHED);
             prefetch_slice(postings.ids(zone).get(row..).unwrap_or_default(), 4);
         };
-        self.measured.iter().take(AHEAD).for_each(|&(_, candidate)| fetch(candidate));
+        let ahead = ahead(size_of_val(asked.vector));
+        self.measured.iter().take(ahead).for_each(|&(_, candidate)| fetch(candidate));
         for (index, &(_, candidate)) in self.measured.iter().enumerate() {
-            if let Some(&(_, next)) = self.measured.get(index + AHEAD) {
+            if let Some(&(_, next)) = self.measured.get(index + ahead) {
                 fetch(next);
             }
             let (zone, row) = (zone(candidate), candidate.row());
@@ -126,7 +134,7 @@ impl Refiner {
     ) -> Result<(), Error> {
         self.results.reset(k.max(1))?;
         // Filled and emptied in turn: memory is asked for a block ahead.
-        let mut block = [(0u32, (0u32, 0u32)); AHEAD];
+        let mut block = [(0u32, (0u32, 0u32)); AHEAD.0];
         let mut rows = rows.fuse();
         loop {
             let mut count = 0;

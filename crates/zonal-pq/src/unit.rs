@@ -16,14 +16,19 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
+    /// Units that hold so many rows.
+    pub(crate) fn units(self, rows: usize) -> usize {
+        rows.div_ceil(self.rows)
+    }
+
     /// Rows in whole units.
     pub(crate) fn places(self, rows: usize) -> usize {
-        rows.next_multiple_of(self.rows)
+        self.units(rows) * self.rows
     }
 
     /// Bytes of the codes of so many rows, in whole units.
     pub(crate) fn bytes_of(self, rows: usize) -> usize {
-        rows.div_ceil(self.rows) * self.bytes
+        self.units(rows) * self.bytes
     }
 
     /// Factors of so many rows, in whole units.

@@ -45,13 +45,14 @@ impl<T: Element> Draft<T> {
             let rows = zone.len();
             checked.largest = checked.largest.max(rows);
             let shape = self.shape;
-            if (zone.codes.len(), zone.factors.len())
+            let units = zone.scanned(shape);
+            if (units.codes.len(), units.factors.len())
                 != (shape.unit.bytes_of(rows), shape.unit.factors_of(rows))
             {
                 return fail("codes", "not as many units as rows need");
             }
             let norms = if shape.norms { rows } else { 0 };
-            if (zone.vectors.len(), zone.bytes.len(), zone.norms.len())
+            if (zone.vectors(shape).len(), zone.bytes(shape).len(), zone.norms(shape).len())
                 != (rows * shape.dim, rows * shape.bytes, norms)
             {
                 return fail("vectors", "not as many as rows");
@@ -59,25 +60,25 @@ impl<T: Element> Draft<T> {
             if rows > CAP {
                 return fail("zones", "one holds more than it may");
             }
-            for (row, &slot) in zone.slots.iter().enumerate() {
+            for (row, &slot) in zone.slots().iter().enumerate() {
                 let place = Place { zone: at as u32, row: row as u32 };
                 if self.places.get(slot as usize) != Some(&place) || !seen.insert(slot) {
                     return fail("keys", "a row that its key does not know of");
                 }
             }
             let integers = self.integers(rows, |row| zone.vector(shape, row))?;
-            if shape.bytes > 0 && integers != zone.bytes {
+            if shape.bytes > 0 && integers[..] != *zone.bytes(shape) {
                 return fail("bytes", "not those of the vectors");
             }
             let view = Rows::new(&integers, dim)?;
             let centroid = self.centres.get(at as u32);
             let vectors = (0..rows).map(|row| (zone.vector(shape, row), view.row(row).unwrap_or_default()));
             let part = encode(vectors, centroid, (space, &self.learnt.code), self.kernels)?;
-            if part.factors[..] != zone.factors[..] || part.norms[..] != zone.norms[..] {
+            if part.factors[..] != *units.factors || part.norms[..] != *zone.norms(shape) {
                 return fail("factors", "not those of the vectors");
             }
             for row in 0..rows {
-                if shape.unit.code(row).any(|at| part.codes.get(at.clone()) != zone.codes.get(at)) {
+                if shape.unit.code(row).any(|at| part.codes.get(at.clone()) != units.codes.get(at)) {
                     return fail("codes", "not those of the vectors");
                 }
             }

@@ -91,7 +91,7 @@ impl<T: Element> Draft<T> {
         draft.places.resize(draft.keys.len(), NOWHERE);
         draft.slots.try_reserve(state.rows).map_err(|_| no_memory::<(u64, u32)>(state.rows))?;
         for (zone, rows) in state.zones.iter().enumerate() {
-            for (row, &slot) in rows.slots.iter().enumerate() {
+            for (row, &slot) in rows.slots().iter().enumerate() {
                 if let Some(place) = draft.places.get_mut(slot as usize) {
                     *place = Place { zone: zone as u32, row: row as u32 };
                 }
@@ -181,7 +181,7 @@ impl<T: Element> Draft<T> {
             let rows = self.zones.get_mut(zone, self.shape, 0)?;
             for place in run {
                 rows.swap_remove(self.shape, place.row as usize);
-                if let Some(&moved) = rows.slots.get(place.row as usize)
+                if let Some(&moved) = rows.slots().get(place.row as usize)
                     && let Some(to) = self.places.get_mut(moved as usize)
                 {
                     *to = *place;
@@ -236,7 +236,7 @@ impl<T: Element> Draft<T> {
     pub(crate) fn integers_of(&self, zone: u32) -> Result<AlignedVec<i8>, Error> {
         let Some(rows) = self.zones.get(zone) else { return Ok(AlignedVec::new()) };
         if self.shape.bytes > 0 {
-            return Ok(rows.bytes.try_clone()?);
+            return Ok(AlignedVec::from_slice(rows.bytes(self.shape))?);
         }
         self.integers(rows.len(), |row| rows.vector(self.shape, row))
     }
@@ -247,7 +247,11 @@ impl<T: Element> Draft<T> {
         let Some(rows) = self.zones.get(zone) else {
             return Ok(Carried { slots: Vec::new(), vectors: AlignedVec::new(), integers });
         };
-        Ok(Carried { slots: rows.slots.to_vec(), vectors: rows.vectors.try_clone()?, integers })
+        Ok(Carried {
+            slots: rows.slots().to_vec(),
+            vectors: AlignedVec::from_slice(rows.vectors(self.shape))?,
+            integers,
+        })
     }
 
     /// Adds a row to `carried`.
@@ -259,7 +263,7 @@ impl<T: Element> Draft<T> {
         integers: &[i8],
     ) -> Result<(), Error> {
         if let Some(rows) = self.zones.get(zone)
-            && let Some(&slot) = rows.slots.get(row)
+            && let Some(&slot) = rows.slots().get(row)
         {
             carried.slots.push(slot);
             carried.vectors.extend_from_slice(rows.vector(self.shape, row))?;
@@ -298,7 +302,7 @@ impl<T: Element> Draft<T> {
             let first = rows.len();
             let slots = || group.iter().map(|x| carried.slots.get(x.1 as usize).copied().unwrap_or(u32::MAX));
             let vectors = group.iter().map(|x| row(x).0);
-            rows.append(self.shape, part, slots(), vectors, group.iter().map(|x| row(x).1))?;
+            rows.append(self.shape, part, slots(), vectors, group.iter().map(|x| row(x).1));
             for (at, slot) in slots().enumerate() {
                 if let Some(place) = self.places.get_mut(slot as usize) {
                     *place = Place { zone, row: (first + at) as u32 };
@@ -390,7 +394,7 @@ impl<T: Element> Draft<T> {
         self.due.remove(&zone);
         if zone < last {
             if let Some(rows) = self.zones.get(zone) {
-                for &slot in &*rows.slots {
+                for &slot in rows.slots() {
                     if let Some(place) = self.places.get_mut(slot as usize) {
                         place.zone = zone;
                     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 use hnsw::Metric;
 use hnsw::pieces::{Intake, check_row};
-use layouts::AlignedVec;
 use layouts::container::{Container, Placement, Writer};
+use layouts::{AlignedVec, Heap};
 use simd_kernels::{Element, Kernels, Rows};
 
 use super::draft::{Draft, no_memory};
@@ -64,10 +64,10 @@ pub(crate) fn save<T: Element>(state: &State<T>, path: &Path, generation: u64) -
     let mut starts = AlignedVec::with_capacity(state.zones.len() + 1)?;
     for zone in state.zones.iter() {
         starts.push(keys.len() as u64)?;
-        for &slot in &*zone.slots {
+        for &slot in zone.slots() {
             keys.push(state.key(slot))?;
         }
-        vectors.extend_from_slice(&zone.vectors)?;
+        vectors.extend_from_slice(zone.vectors(state.shape))?;
     }
     starts.push(keys.len() as u64)?;
     let header = Header {
@@ -191,6 +191,7 @@ pub(crate) fn open<T: Element>(path: &Path, params: &LiveParams) -> Result<(Stat
         unit: code.unit(),
         norms: metric != Metric::L2,
     };
+    let heap = Heap::new();
     let made = blocks(zones, 16, |range| {
         let mut made = Vec::with_capacity(range.len());
         for zone in range {
@@ -200,15 +201,14 @@ pub(crate) fn open<T: Element>(path: &Path, params: &LiveParams) -> Result<(Stat
                 |row: usize| (vectors.row(row).unwrap_or_default(), integers.row(row).unwrap_or_default());
             let centroid = centroid_rows.row(zone).unwrap_or_default();
             let part = encode(range.clone().map(row), centroid, (&space, &code), kernels)?;
-            let mut zone = Zone::empty().copy(shape, range.len())?;
+            let mut zone = Zone::with_room(&heap, shape, range.len())?;
             let (vectors, bytes) = (range.clone().map(|at| row(at).0), range.clone().map(|at| row(at).1));
-            zone.append(shape, &part, range.map(|row| row as u32), vectors, bytes)?;
+            zone.append(shape, &part, range.map(|row| row as u32), vectors, bytes);
             made.push(zone);
         }
         Ok(made)
     })?;
-    let mut table = Table::new();
-    made.into_iter().flatten().for_each(|zone| table.push(zone));
+    let table = Table::new(heap, made.into_iter().flatten());
     let mut shifts = AlignedVec::new();
     if metric == Metric::InnerProduct {
         for centroid in centroid_rows.iter() {

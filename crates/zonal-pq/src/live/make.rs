@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hnsw::Metric;
+use layouts::Heap;
 use simd_kernels::{Element, Rows};
 
 use super::draft::{Draft, no_memory};
@@ -37,15 +38,15 @@ impl<T: Element> State<T> {
         };
         let mut centroids = Vec::with_capacity(zones * dim);
         unpack(&index.router.centroids.panels, dim, zones, &mut centroids);
+        let heap = Heap::new();
         let made = blocks(zones, 16, |range| {
             let mut made = Vec::with_capacity(range.len());
             for zone in range {
-                made.push(thawed(frozen, zone as u32, shape)?);
+                made.push(thawed(frozen, zone as u32, shape, &heap)?);
             }
             Ok(made)
         })?;
-        let mut table = Table::new();
-        made.into_iter().flatten().for_each(|zone| table.push(zone));
+        let table = Table::new(heap, made.into_iter().flatten());
         Ok(Self {
             kernels: index.kernels,
             zones: table,
@@ -62,8 +63,7 @@ impl<T: Element> State<T> {
     /// The zones, scale and codes of this version, without its vectors. The zones are kept until there are vectors
     /// for them.
     pub(crate) fn emptied(self) -> Result<Self, Error> {
-        let mut zones = Table::new();
-        (0..self.zones.len()).for_each(|_| zones.push(Zone::empty()));
+        let zones = Table::new(Heap::new(), (0..self.zones.len()).map(|_| Zone::empty()));
         let floor = zones.len().max(1);
         let pace = Pace { floor, ..self.pace };
         Ok(Self { zones, keys: Draft::<T>::key_blocks(&[])?, rows: 0, pace, ..self })
@@ -79,7 +79,7 @@ impl<T: Element> State<T> {
         let rows = self.rows + more.len();
         let mut order: Vec<(u32, u32, u32)> = Vec::with_capacity(self.rows);
         for (zone, rows) in self.zones.iter().enumerate() {
-            order.extend(rows.slots.iter().zip(0u32..).map(|(&slot, row)| (slot, zone as u32, row)));
+            order.extend(rows.slots().iter().zip(0u32..).map(|(&slot, row)| (slot, zone as u32, row)));
         }
         order.sort_unstable();
         let mut vectors = layouts::AlignedVec::with_capacity(rows * self.shape.dim)?;
@@ -101,21 +101,26 @@ impl<T: Element> State<T> {
 }
 
 /// A zone of a frozen index.
-fn thawed<T: Element>(frozen: &impl Postings<T>, zone: u32, shape: Shape) -> Result<Zone<T>, Error> {
+fn thawed<T: Element>(
+    frozen: &impl Postings<T>,
+    zone: u32,
+    shape: Shape,
+    heap: &Heap,
+) -> Result<Zone<T>, Error> {
     let scanned = frozen.scanned(zone);
     let len = scanned.len;
     let norms = if shape.norms { (0..len).map(|row| frozen.norm(zone, row)).collect() } else { Vec::new() };
     let mut codes = layouts::AlignedVec::with_capacity(scanned.codes.len())?;
     codes.extend_from_slice(scanned.codes)?;
     let part = Part { codes, factors: scanned.factors.to_vec(), norms };
-    let mut made = Zone::empty().copy(shape, len)?;
+    let mut made = Zone::with_room(heap, shape, len)?;
     made.append(
         shape,
         &part,
         frozen.ids(zone).iter().copied(),
         (0..len).map(|row| frozen.vector(zone, row)),
         (0..len).map(|row| frozen.bytes(zone, row)),
-    )?;
+    );
     if frozen.has_homes() {
         for row in (0..len).rev().filter(|&row| frozen.home(zone, row) != NONE) {
             made.swap_remove(shape, row);

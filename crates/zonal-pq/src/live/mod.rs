@@ -195,20 +195,26 @@ impl<T: Element> LiveZonal<T> {
     }
 
     /// Does at most `budget` splits and merges of zones that have become too large or too small, and says what was
-    /// done and what is left. Once nothing is left and there are many zones, makes the graph that leads to them anew.
-    /// [`LiveParams::upkeep`] says how much of this other calls do by themselves.
+    /// done and what is left. Once nothing is left, makes the graph that leads to the zones anew if there are many, and
+    /// packs them together if changes have left them scattered over half as much memory again as they take: O(bytes), and
+    /// as much memory for as long as older versions are held.
+    /// [`LiveParams::upkeep`] says how much of the splits and merges other calls do by themselves.
     ///
     /// # Errors
     /// [`Error::Layout`] without memory.
     pub fn maintain(&mut self, budget: usize) -> Result<Upkeep, Error> {
         self.apply(|draft, params| {
-            let done = draft.maintain(budget, params.neighbours)?;
+            let mut done = draft.maintain(budget, params.neighbours)?;
             let graph_from = params.build.graph_from;
             if done.left == 0
                 && draft.zones.len() >= graph_from
                 && (draft.moved || draft.router.graph.is_none())
             {
                 draft.route(graph_from)?;
+            }
+            if done.left == 0 && draft.zones.is_loose() {
+                draft.zones.pack(draft.shape)?;
+                done.packed = true;
             }
             Ok(done)
         })

@@ -361,19 +361,17 @@ impl<T: Element> LiveSnapshot<T> {
     pub fn keys(&self) -> Vec<u64> {
         let mut keys = Vec::with_capacity(self.len());
         for zone in self.state.zones.iter() {
-            keys.extend(zone.slots.iter().map(|&slot| self.state.key(slot)));
+            keys.extend(zone.slots().iter().map(|&slot| self.state.key(slot)));
         }
         keys.sort_unstable();
         keys
     }
 
-    /// Bytes that this version leads to, those included that it shares with others.
+    /// Bytes that this version leads to, those included that it shares with others, and those that are free for the zones
+    /// of the next.
     pub fn memory_bytes(&self) -> usize {
         let state = &self.state;
         let graph = state.router.graph.as_ref().map_or(0, |graph| graph.memory_bytes());
-        state.zones.iter().map(|zone| zone.memory_bytes() + size_of_val(zone)).sum::<usize>()
-            + state.keys.memory_bytes()
-            + 2 * state.centroids.len()
-            + graph
+        state.zones.memory_bytes() + state.keys.memory_bytes() + 2 * state.centroids.len() + graph
     }
 }

@@ -6,7 +6,7 @@ use layouts::Blocks;
 use simd_kernels::{Element, Kernels};
 
 use super::table::Table;
-use super::zone::Shape;
+use super::zone::{Shape, Zone};
 use crate::code::Code;
 use crate::posting::{Postings, Scanned};
 use crate::route::Router;
@@ -66,13 +66,13 @@ impl<T: Element> State<T> {
 
     /// All slots that hold a key, in no order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.zones.iter().flat_map(|zone| zone.slots.iter().copied())
+        self.zones.iter().flat_map(|zone| zone.slots().iter().copied())
     }
 
     /// The vector of a slot, in O(n): for the writer when it has no draft.
     pub(crate) fn vector_of(&self, slot: u32) -> Option<&[T]> {
         self.zones.iter().find_map(|zone| {
-            let row = zone.slots.iter().position(|&other| other == slot)?;
+            let row = zone.slots().iter().position(|&other| other == slot)?;
             Some(zone.vector(self.shape, row))
         })
     }
@@ -100,7 +100,7 @@ impl<T: Element> Postings<T> for State<T> {
 
     #[inline]
     fn ids(&self, zone: u32) -> &[u32] {
-        self.zones.get(zone).map_or(&[], |zone| &zone.slots)
+        self.zones.get(zone).map_or(&[], Zone::slots)
     }
 
     #[inline]
@@ -120,7 +120,7 @@ impl<T: Element> Postings<T> for State<T> {
 
     #[inline]
     fn norm(&self, zone: u32, row: usize) -> f32 {
-        self.zones.get(zone).and_then(|zone| zone.norms.get(row)).copied().unwrap_or(0.0)
+        self.zones.get(zone).and_then(|zone| zone.norms(self.shape).get(row)).copied().unwrap_or(0.0)
     }
 
     #[inline]

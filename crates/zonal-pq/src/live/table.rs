@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use layouts::Heap;
 use simd_kernels::Element;
 
 use super::zone::{Shape, Zone};
 use crate::Error;
 
+/// Bytes that are not worth packing for.
+const LITTLE: usize = 1 << 20;
 /// Zones whose pointers lie together.
 const CHUNK: usize = 64;
 
@@ -16,18 +19,22 @@ const CHUNK: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     chunks: Vec<Arc<Vec<Arc<Zone<T>>>>>,
+    /// Where zones get their memory.
+    heap: Heap,
 }
 
 impl<T> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { chunks: self.chunks.clone() }
+        Self { chunks: self.chunks.clone(), heap: self.heap.clone() }
     }
 }
 
 impl<T: Element> Table<T> {
-    /// No zones.
-    pub(crate) fn new() -> Self {
-        Self { chunks: Vec::new() }
+    /// Zones that got their memory from `heap`, as those that are changed will.
+    pub(crate) fn new(heap: Heap, zones: impl IntoIterator<Item = Zone<T>>) -> Self {
+        let mut table = Self { chunks: Vec::new(), heap };
+        zones.into_iter().for_each(|zone| table.push(zone));
+        table
     }
 
     /// Zones.
@@ -48,7 +55,7 @@ impl<T: Element> Table<T> {
         self.get(zone).map_or(0, Zone::len)
     }
 
-    /// A zone, to be changed: copied first, with room for `more` rows, if another version has it too.
+    /// A zone, to be changed, with room for `more` rows: copied first, if another version has it too or room is wanting.
     pub(crate) fn get_mut(&mut self, zone: u32, shape: Shape, more: usize) -> Result<&mut Zone<T>, Error> {
         let broken = layouts::Error::Invariant {
             structure: "zones",
@@ -58,7 +65,10 @@ impl<T: Element> Table<T> {
         let chunk = self.chunks.get_mut(zone as usize / CHUNK).ok_or(broken)?;
         let shared = Arc::make_mut(chunk).get_mut(zone as usize % CHUNK).ok_or(broken)?;
         if Arc::get_mut(shared).is_none() {
-            *shared = Arc::new(shared.copy(shape, more)?);
+            *shared = Arc::new(shared.copy(&self.heap, shape, more)?);
+        } else if shared.spare() < more {
+            // An eighth over: there are many zones, and doubling them all would double the index.
+            *shared = Arc::new(shared.copy(&self.heap, shape, more + (shared.len() + more) / 8)?);
         }
         Ok(Arc::get_mut(shared).ok_or(broken)?)
     }
@@ -97,6 +107,27 @@ impl<T: Element> Table<T> {
         {
             *place = last;
         }
+    }
+
+    /// Bytes of all zones of this version, and those that are kept for the next.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let zones = self.iter().map(|zone| zone.memory_bytes() + size_of_val(zone)).sum::<usize>();
+        zones + self.heap.held_bytes().saturating_sub(self.heap.used_bytes())
+    }
+
+    /// Whether half as much memory again is held for zones as they take.
+    pub(crate) fn is_loose(&self) -> bool {
+        let (held, used) = (self.heap.held_bytes(), self.heap.used_bytes());
+        held > used + used / 2 + LITTLE
+    }
+
+    /// Copies all zones into memory of their own, one behind the other. That of before is given back with the versions
+    /// that have it.
+    pub(crate) fn pack(&mut self, shape: Shape) -> Result<(), Error> {
+        let heap = Heap::new();
+        let copies = self.iter().map(|zone| zone.copy(&heap, shape, 0)).collect::<Result<Vec<_>, _>>()?;
+        *self = Self::new(heap, copies);
+        Ok(())
     }
 
     /// All zones in order.

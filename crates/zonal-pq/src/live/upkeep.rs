@@ -34,6 +34,8 @@ pub struct Upkeep {
     pub reassigned: usize,
     /// Zones that still are to be split or merged.
     pub left: usize,
+    /// Whether zones were moved together in memory.
+    pub packed: bool,
 }
 
 impl<T: Element> Draft<T> {

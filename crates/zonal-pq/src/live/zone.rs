@@ -1,12 +1,23 @@
 //! What one zone holds in an index that changes: rows that are appended, and removed by moving the last one there.
+//!
+//! All of it lies in one block of memory: a visit touches few pages, and a zone costs one allocation.
 
-use layouts::AlignedVec;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use bytemuck::Pod;
+use layouts::{AlignedVec, Heap};
 use simd_kernels::Element;
 
 use crate::Error;
 use crate::build::Part;
 use crate::posting::Scanned;
 use crate::unit::Unit;
+
+/// Room in a block comes in so many rows.
+const STEP: usize = 16;
+/// Every column of a block starts a cache line.
+const LINE: usize = 64;
 
 /// The lengths that all zones of an index share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,64 +32,173 @@ pub(crate) struct Shape {
     pub(crate) norms: bool,
 }
 
-/// A zone.
+/// A zone: a block of six columns, each with room for as many rows.
 ///
-/// Invariants: `codes` and `factors` are whole units, as many as `slots` need, in which the places after the last row are
-/// [vacated](Unit::vacate); the others have one entry a row.
+/// Invariants: codes and factors are `units` whole units, as many as `len` rows need, in which the places after the
+/// last row are [vacated](Unit::vacate); the others have one entry a row.
 #[derive(Debug)]
 pub(crate) struct Zone<T> {
-    pub(crate) codes: AlignedVec<u8>,
-    pub(crate) factors: AlignedVec<f32>,
-    /// The number of each row's key.
-    pub(crate) slots: AlignedVec<u32>,
-    pub(crate) bytes: AlignedVec<i8>,
-    pub(crate) vectors: AlignedVec<T>,
-    pub(crate) norms: AlignedVec<f32>,
+    block: AlignedVec<u8>,
+    /// Where each column begins in the block and the last one ends, in cache lines.
+    starts: [u32; COLUMNS + 1],
+    /// Rows that there is room for.
+    room: u32,
+    len: u32,
+    units: u32,
+    vectors: PhantomData<T>,
 }
+
+/// The columns, in the order in which a search comes to them.
+const CODES: usize = 0;
+const FACTORS: usize = 1;
+const SLOTS: usize = 2;
+const NORMS: usize = 3;
+const BYTES: usize = 4;
+const VECTORS: usize = 5;
+const COLUMNS: usize = 6;
 
 impl<T: Element> Zone<T> {
     /// No rows.
     pub(crate) fn empty() -> Self {
         Self {
-            codes: AlignedVec::new(),
-            factors: AlignedVec::new(),
-            slots: AlignedVec::new(),
-            bytes: AlignedVec::new(),
-            vectors: AlignedVec::new(),
-            norms: AlignedVec::new(),
+            block: AlignedVec::new(),
+            starts: [0; COLUMNS + 1],
+            room: 0,
+            len: 0,
+            units: 0,
+            vectors: PhantomData,
         }
+    }
+
+    /// No rows, and room for so many, in memory of `heap`.
+    pub(crate) fn with_room(heap: &Heap, shape: Shape, rows: usize) -> Result<Self, Error> {
+        let room = rows.next_multiple_of(STEP);
+        let a_row = [
+            size_of::<u32>(),
+            if shape.norms { size_of::<f32>() } else { 0 },
+            shape.bytes,
+            shape.dim * size_of::<T>(),
+        ];
+        let units = [shape.unit.bytes_of(room), shape.unit.factors_of(room) * size_of::<f32>()];
+        let columns = units.into_iter().chain(a_row.into_iter().map(|bytes| room.saturating_mul(bytes)));
+        let (mut starts, mut lines) = ([0; COLUMNS + 1], 0usize);
+        for (start, bytes) in starts.iter_mut().skip(1).zip(columns) {
+            lines = lines.saturating_add(bytes.div_ceil(LINE));
+            let too_large = layouts::Error::Memory { bytes: lines.saturating_mul(LINE) };
+            *start = u32::try_from(lines).map_err(|_| too_large)?;
+        }
+        Ok(Self {
+            block: AlignedVec::zeroed_in(heap, lines * LINE)?,
+            starts,
+            room: room as u32,
+            len: 0,
+            units: 0,
+            vectors: PhantomData,
+        })
     }
 
     /// Rows.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.len as usize
+    }
+
+    /// The bytes of the first `count` elements of a column.
+    #[inline]
+    fn part<U>(&self, column: usize, count: usize) -> Range<usize> {
+        let start = self.starts[column] as usize * LINE;
+        start..start + count * size_of::<U>()
+    }
+
+    #[inline]
+    fn column<U: Pod>(&self, column: usize, count: usize) -> &[U] {
+        let bytes = self.block.get(self.part::<U>(column, count)).unwrap_or_default();
+        bytemuck::try_cast_slice(bytes).unwrap_or_default()
+    }
+
+    fn column_mut<U: Pod>(&mut self, column: usize, count: usize) -> &mut [U] {
+        let part = self.part::<U>(column, count);
+        let bytes = self.block.get_mut(part).unwrap_or_default();
+        bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()
+    }
+
+    /// Codes and factors of all units, to be written.
+    fn units_mut(&mut self, shape: Shape) -> (&mut [u8], &mut [f32]) {
+        let (codes, factors) = self.lengths(shape);
+        let (codes, factors) = (self.part::<u8>(CODES, codes), self.part::<f32>(FACTORS, factors));
+        let (one, two) = self.block.split_at_mut(factors.start);
+        let two = two.get_mut(..factors.len()).unwrap_or_default();
+        (one.get_mut(codes).unwrap_or_default(), bytemuck::try_cast_slice_mut(two).unwrap_or_default())
+    }
+
+    /// Bytes of codes and number of factors.
+    #[inline]
+    fn lengths(&self, shape: Shape) -> (usize, usize) {
+        let units = self.units as usize;
+        (units * shape.unit.bytes, units * shape.unit.rows * shape.unit.columns)
     }
 
     /// What a scan reads.
     #[inline]
     pub(crate) fn scanned(&self, shape: Shape) -> Scanned<'_> {
+        let (codes, factors) = self.lengths(shape);
         Scanned {
-            len: self.slots.len(),
-            codes: &self.codes,
-            places: shape.unit.places(self.slots.len()),
-            factors: &self.factors,
+            len: self.len(),
+            codes: self.column(CODES, codes),
+            places: self.units as usize * shape.unit.rows,
+            factors: self.column(FACTORS, factors),
         }
     }
 
-    /// A copy with room for `more` rows.
-    pub(crate) fn copy(&self, shape: Shape, more: usize) -> Result<Self, Error> {
-        let rows = self.len() + more;
-        Ok(Self {
-            codes: copy(&self.codes, shape.unit.bytes_of(rows))?,
-            factors: copy(&self.factors, shape.unit.factors_of(rows))?,
-            slots: copy(&self.slots, rows)?,
-            bytes: copy(&self.bytes, rows * shape.bytes)?,
-            vectors: copy(&self.vectors, rows * shape.dim)?,
-            norms: copy(&self.norms, rows * usize::from(shape.norms))?,
-        })
+    /// The number of each row's key.
+    #[inline]
+    pub(crate) fn slots(&self) -> &[u32] {
+        self.column(SLOTS, self.len())
     }
 
-    /// Appends the rows of `part`: their `slots`, and `vectors` and `bytes` one after another.
+    /// The number that is kept for each vector, if any is.
+    #[inline]
+    pub(crate) fn norms(&self, shape: Shape) -> &[f32] {
+        self.column(NORMS, if shape.norms { self.len() } else { 0 })
+    }
+
+    /// All integer rows, where they are kept.
+    #[inline]
+    pub(crate) fn bytes(&self, shape: Shape) -> &[i8] {
+        self.column(BYTES, self.len() * shape.bytes)
+    }
+
+    /// All vectors.
+    #[inline]
+    pub(crate) fn vectors(&self, shape: Shape) -> &[T] {
+        self.column(VECTORS, self.len() * shape.dim)
+    }
+
+    /// Rows that there is room for beside those that are there.
+    pub(crate) fn spare(&self) -> usize {
+        (self.room - self.len) as usize
+    }
+
+    /// A copy with room for `more` rows.
+    pub(crate) fn copy(&self, heap: &Heap, shape: Shape, more: usize) -> Result<Self, Error> {
+        let mut copy = Self::with_room(heap, shape, self.len() + more)?;
+        (copy.len, copy.units) = (self.len, self.units);
+        let (codes, factors) = self.lengths(shape);
+        let lengths = [
+            codes,
+            factors * size_of::<f32>(),
+            size_of_val(self.slots()),
+            size_of_val(self.norms(shape)),
+            size_of_val(self.bytes(shape)),
+            size_of_val(self.vectors(shape)),
+        ];
+        for (column, bytes) in lengths.into_iter().enumerate() {
+            copy.column_mut::<u8>(column, bytes).copy_from_slice(self.column(column, bytes));
+        }
+        Ok(copy)
+    }
+
+    /// Appends the rows of `part`, for which there [is room](Self::spare): their `slots`, and `vectors` and `bytes` one
+    /// after another.
     pub(crate) fn append<'a>(
         &mut self,
         shape: Shape,
@@ -86,101 +206,67 @@ impl<T: Element> Zone<T> {
         slots: impl ExactSizeIterator<Item = u32>,
         vectors: impl Iterator<Item = &'a [T]>,
         bytes: impl Iterator<Item = &'a [i8]>,
-    ) -> Result<(), Error>
-    where
+    ) where
         T: 'a,
     {
         let (first, unit) = (self.len(), shape.unit);
-        let more = slots.len();
-        room(&mut self.slots, more)?;
-        room(&mut self.vectors, more * shape.dim)?;
-        room(&mut self.bytes, more * shape.bytes)?;
-        room(&mut self.norms, more * usize::from(shape.norms))?;
-        room(&mut self.codes, unit.bytes_of(first + more) - unit.bytes_of(first))?;
-        room(&mut self.factors, unit.factors_of(first + more) - unit.factors_of(first))?;
-        for slot in slots {
-            self.slots.push(slot)?;
-        }
-        for vector in vectors {
-            self.vectors.extend_from_slice(vector)?;
-        }
-        if shape.bytes > 0 {
-            for row in bytes {
-                self.bytes.extend_from_slice(row)?;
-            }
-        }
+        let rows = first + slots.len().min(self.spare());
+        let before = unit.places(first);
+        (self.len, self.units) = (rows as u32, unit.units(rows) as u32);
+        self.column_mut(SLOTS, rows).iter_mut().skip(first).zip(slots).for_each(|(to, slot)| *to = slot);
+        copy_rows(self.column_mut(VECTORS, rows * shape.dim), shape.dim, first, vectors);
+        copy_rows(self.column_mut(BYTES, rows * shape.bytes), shape.bytes, first, bytes);
         if shape.norms {
-            self.norms.extend_from_slice(&part.norms)?;
+            copy_rows(self.column_mut(NORMS, rows), 1, first, part.norms.chunks(1));
         }
-        let (before, rows) = (unit.places(first), self.len());
-        self.codes.resize(unit.bytes_of(rows), 0)?;
-        self.factors.resize(unit.factors_of(rows), 0.0)?;
-        (before..unit.places(rows)).for_each(|row| unit.vacate(&mut self.factors, row));
-        let from = (&part.codes[..], &part.factors[..]);
+        let (codes, factors) = self.units_mut(shape);
+        (before..unit.places(rows)).for_each(|row| unit.vacate(factors, row));
         for row in 0..rows - first {
-            unit.copy(from, row, (&mut self.codes, &mut self.factors), first + row);
+            unit.copy((&part.codes, &part.factors), row, (codes, factors), first + row);
         }
-        Ok(())
     }
 
     /// Removes a row; the last one takes its place. Nothing happens if there is no such row.
     pub(crate) fn swap_remove(&mut self, shape: Shape, row: usize) {
-        let Some(last) = self.len().checked_sub(1).filter(|&last| row <= last) else { return };
+        let rows = self.len();
+        let Some(last) = rows.checked_sub(1).filter(|&last| row <= last) else { return };
         if row != last {
-            self.slots[row] = self.slots[last];
-            self.vectors.copy_within(last * shape.dim..(last + 1) * shape.dim, row * shape.dim);
-            if shape.bytes > 0 {
-                self.bytes.copy_within(last * shape.bytes..(last + 1) * shape.bytes, row * shape.bytes);
-            }
+            self.column_mut::<u32>(SLOTS, rows).copy_within(last.., row);
+            self.column_mut::<T>(VECTORS, rows * shape.dim).copy_within(last * shape.dim.., row * shape.dim);
+            self.column_mut::<i8>(BYTES, rows * shape.bytes)
+                .copy_within(last * shape.bytes.., row * shape.bytes);
             if shape.norms {
-                self.norms[row] = self.norms[last];
+                self.column_mut::<f32>(NORMS, rows).copy_within(last.., row);
             }
-            shape.unit.copy_within(&mut self.codes, &mut self.factors, last, row);
         }
-        shape.unit.vacate(&mut self.factors, last);
-        self.codes.truncate(shape.unit.bytes_of(last));
-        self.factors.truncate(shape.unit.factors_of(last));
-        self.slots.truncate(last);
-        self.vectors.truncate(last * shape.dim);
-        self.bytes.truncate(last * shape.bytes);
-        self.norms.truncate(last);
+        let (codes, factors) = self.units_mut(shape);
+        if row != last {
+            shape.unit.copy_within(codes, factors, last, row);
+        }
+        shape.unit.vacate(factors, last);
+        (self.len, self.units) = (last as u32, shape.unit.units(last) as u32);
     }
 
     /// A vector.
     #[inline]
     pub(crate) fn vector(&self, shape: Shape, row: usize) -> &[T] {
-        self.vectors.get(row * shape.dim..(row + 1) * shape.dim).unwrap_or_default()
+        self.vectors(shape).get(row * shape.dim..(row + 1) * shape.dim).unwrap_or_default()
     }
 
     /// An integer row, where they are kept.
     #[inline]
     pub(crate) fn row(&self, shape: Shape, row: usize) -> &[i8] {
-        self.bytes.get(row * shape.bytes..(row + 1) * shape.bytes).unwrap_or_default()
+        self.bytes(shape).get(row * shape.bytes..(row + 1) * shape.bytes).unwrap_or_default()
     }
 
     /// Bytes of everything.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.codes.memory_bytes()
-            + self.factors.memory_bytes()
-            + self.slots.memory_bytes()
-            + self.bytes.memory_bytes()
-            + self.vectors.memory_bytes()
-            + self.norms.memory_bytes()
+        self.block.memory_bytes()
     }
 }
 
-/// Makes room for `more` elements, and an eighth over if it has to grow: there are many zones, and doubling them all
-/// would double the index.
-fn room<U: bytemuck::Pod>(elements: &mut AlignedVec<U>, more: usize) -> Result<(), Error> {
-    let len = elements.len() + more;
-    if len > elements.capacity() {
-        elements.reserve_exact(more + len / 8)?;
-    }
-    Ok(())
-}
-
-fn copy<U: bytemuck::Pod>(elements: &[U], room: usize) -> Result<AlignedVec<U>, Error> {
-    let mut copy = AlignedVec::with_capacity(room.max(elements.len()))?;
-    copy.extend_from_slice(elements)?;
-    Ok(copy)
+/// Writes rows of `width` elements into a column, from row `first` on.
+fn copy_rows<'a, U: Pod>(column: &mut [U], width: usize, first: usize, rows: impl Iterator<Item = &'a [U]>) {
+    let places = column.get_mut(first * width..).unwrap_or_default().chunks_exact_mut(width.max(1));
+    places.zip(rows).for_each(|(to, row)| to.copy_from_slice(row));
 }

@@ -237,6 +237,42 @@ fn a_frozen_index_goes_on_living() {
     }
 }
 
+/// Versions leave holes behind them; upkeep closes these and changes nothing that a search could see.
+#[test]
+fn upkeep_packs_what_changes_have_scattered() {
+    let mut random = Random(16);
+    let data: Vec<u8> = (0..8000 * 256).map(|_| random.below(256) as u8).collect();
+    let rows = Rows::new(&data, 256).unwrap();
+    let keys: Vec<u64> = (0..8000).collect();
+    let frozen = ZonalPq::build(rows, Metric::L2, &BuildParams::new()).unwrap();
+    let mut index = LiveZonal::from_frozen(frozen, &keys, &LiveParams::default()).unwrap();
+    let fresh = index.memory_bytes();
+    for step in 0..6 {
+        // Every zone loses and gets back some of its rows, so that all of them are copied twice.
+        let part: Vec<u64> = (0..8000).filter(|key| key % 6 == step).collect();
+        let back: Vec<u8> = part.iter().flat_map(|&key| rows.row(key as usize).unwrap().to_vec()).collect();
+        index.remove_batch(&part).unwrap();
+        index.insert_batch(&part, Rows::new(&back, 256).unwrap()).unwrap();
+    }
+    let scattered = index.memory_bytes();
+    assert!(scattered > fresh + fresh / 2, "{scattered} {fresh}");
+    let before = index.snapshot();
+    let done = index.maintain(usize::MAX).unwrap();
+    assert!(done.packed && done.left == 0, "{done:?}");
+    let packed = index.memory_bytes();
+    assert!(packed < fresh + fresh / 8, "{packed} {fresh}");
+    assert!(!index.maintain(usize::MAX).unwrap().packed);
+    index.check().unwrap();
+    let after = index.snapshot();
+    assert_eq!(before.zone_sizes(), after.zone_sizes());
+    let mut searcher = LiveSearcher::new().unwrap();
+    for query in rows.iter().step_by(397) {
+        let params = SearchParams::new(10, 8);
+        let found = before.search(&mut searcher, query, &params).unwrap().to_vec();
+        assert_eq!(found, after.search(&mut searcher, query, &params).unwrap());
+    }
+}
+
 /// The same for any number of threads, single or in batches.
 #[test]
 fn threads_do_not_matter() {
