@@ -17,7 +17,8 @@ use crate::metric::Metric;
 use crate::order::{self, Order};
 use crate::parallel::PerThread;
 use crate::params::SearchParams;
-use crate::search::{Parts, Refine, Results, Scratch, begin, reset, scanned};
+use crate::search::{Parts, Refine, Results, Scratch, begin_ready, reset, scanned};
+use crate::view::Together;
 use crate::{Error, Hnsw, parallel};
 
 /// Memory of batches: scratch for as many threads as ever used it at once.
@@ -60,7 +61,14 @@ enum Phase {
 /// The lanes of threads that are not at work.
 #[derive(Debug)]
 pub(crate) struct Idle<T: Element, R> {
-    threads: Mutex<Vec<Vec<Lane<T, R>>>>,
+    threads: Mutex<Vec<Side<T, R>>>,
+}
+
+/// What one thread works with.
+#[derive(Debug)]
+struct Side<T: Element, R> {
+    lanes: Vec<Lane<T, R>>,
+    together: Together,
 }
 
 impl<T: Element, R> Idle<T, R> {
@@ -72,19 +80,22 @@ impl<T: Element, R> Idle<T, R> {
     pub(crate) fn with(
         &self,
         make: impl Fn() -> Result<R, Error>,
-        work: impl FnOnce(&mut [Lane<T, R>]) -> Result<(), Error>,
+        work: impl FnOnce(&mut [Lane<T, R>], &mut Together) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let taken = self.threads.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let new = || {
             let (scratch, results) = (Scratch::default(), make()?);
             Ok(Lane { scratch, results, query: 0, phase: Phase::Idle, pending: None })
         };
-        let mut lanes = match taken {
-            Some(lanes) => lanes,
-            None => (0..LANES).map(|_| new()).collect::<Result<_, Error>>()?,
+        let mut side = match taken {
+            Some(side) => side,
+            None => Side {
+                lanes: (0..LANES).map(|_| new()).collect::<Result<_, Error>>()?,
+                together: Together::default(),
+            },
         };
-        let result = work(&mut lanes);
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(lanes);
+        let result = work(&mut side.lanes, &mut side.together);
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(side);
         result
     }
 }
@@ -95,8 +106,9 @@ impl<T: Element> Idle<T, TopK<f32>> {
         &self,
         work: impl FnOnce(&mut Scratch<T>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let work =
-            |lanes: &mut [Lane<T, _>]| lanes.first_mut().map_or(Ok(()), |lane| work(&mut lane.scratch));
+        let work = |lanes: &mut [Lane<T, _>], _: &mut _| {
+            lanes.first_mut().map_or(Ok(()), |lane| work(&mut lane.scratch))
+        };
         self.with(|| Ok(TopK::new(1)?), work)
     }
 }
@@ -125,12 +137,13 @@ fn write(found: &[Neighbor], out: &mut [Neighbor]) {
 /// and `done` when its results are complete, or at once where there is nothing to search for.
 pub(crate) fn interleaved<'q, T: Element, G: Graph, L: Names, R: Results<L::Name>>(
     parts: &Parts<'_, T, G, L>,
-    lanes: &mut [Lane<T, R>],
+    (lanes, together): (&mut [Lane<T, R>], &mut Together),
     (count, query): (usize, impl Fn(usize) -> &'q [T]),
     params: &SearchParams,
     reset: impl Fn(&mut R) -> Result<(), Error>,
     mut done: impl FnMut(usize, &mut Lane<T, R>) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    parts.view.together(count, &query, together)?;
     let mut next = 0;
     for lane in lanes.iter_mut() {
         lane.phase = Phase::Idle;
@@ -145,7 +158,9 @@ pub(crate) fn interleaved<'q, T: Element, G: Graph, L: Names, R: Results<L::Name
                 lane.query = next;
                 next += 1;
                 reset(&mut lane.results)?;
-                if begin(parts, &mut lane.scratch, query(lane.query), params, None)? {
+                let (asked, scratch) = (query(lane.query), &mut lane.scratch);
+                parts.view.prepare_of(asked, (together, lane.query), &mut scratch.prepared)?;
+                if begin_ready(parts, scratch, asked, params, None)? {
                     (lane.phase, lane.pending) = (Phase::Asked, None);
                     busy += 1;
                 } else {
@@ -274,7 +289,7 @@ fn batch_as_given<T: Element, G: Graph + Sync>(
         let query = |at| queries.row(place(block.start + at)).unwrap_or_default();
         scratch.idle.with(
             || Ok(TopK::new(1)?),
-            |lanes| {
+            |lanes, together| {
                 if let (Some(scan), Some(Lane { scratch, results, .. })) = (parts.scan, lanes.first_mut()) {
                     for row in 0..block.len() {
                         reset(results, k, names)?;
@@ -288,7 +303,7 @@ fn batch_as_given<T: Element, G: Graph + Sync>(
                     Ok(())
                 };
                 let reset = |results: &mut TopK<f32>| reset(results, k, names);
-                interleaved(parts, lanes, (block.len(), query), params, reset, done)
+                interleaved(parts, (lanes, together), (block.len(), query), params, reset, done)
             },
         )
     })

@@ -202,6 +202,26 @@ impl Coder {
         out: &mut [i8],
     ) -> Result<(), Error> {
         self.coordinates(row, kernels, scratch)?;
+        self.weigh(&scratch.coordinates, out);
+        Ok(())
+    }
+
+    /// What [`weigh`](Self::weigh) wants to know of several queries: so many numbers of each. `None` where doing it for
+    /// several at once saves nothing.
+    pub(crate) fn coordinates_of(
+        &self,
+        rows: Rows<'_, i8>,
+        kernels: &'static Kernels,
+        out: &mut Vec<i32>,
+    ) -> Result<Option<usize>, Error> {
+        let Source::Components(rotation) = &self.source else { return Ok(None) };
+        out.resize(rows.len() * rotation.width(), 0);
+        rotation.apply(rows, kernels, out)?;
+        Ok(Some(rotation.width()))
+    }
+
+    /// [`prepare`](Self::prepare) for a query of these coordinates.
+    pub(crate) fn weigh(&self, coordinates: &[i32], out: &mut [i8]) {
         for (line, out) in out.chunks_exact_mut(QUERY_LINE).enumerate() {
             let (weights, rest) = out.split_at_mut(2 * LINE);
             let (masks, shifts) = rest.split_at_mut(2 * LINE);
@@ -218,14 +238,13 @@ impl Coder {
             }
         }
         let scales = self.offsets.iter().zip(&self.factors);
-        for (j, (&x, (offset, factor))) in scratch.coordinates.iter().zip(scales).enumerate() {
+        for (j, (&x, (offset, factor))) in coordinates.iter().zip(scales).enumerate() {
             let x = (x as f32 - offset) * factor;
             let weight = if j < self.wide { x } else { 4.0 * x };
             let (byte, high) = self.place(j);
             let at = byte / LINE * QUERY_LINE + byte % LINE + if high { LINE } else { 0 };
             out[at] = nearest(weight.clamp(-128.0, 127.0)) as i8;
         }
-        Ok(())
     }
 }
 

@@ -104,6 +104,13 @@ impl CodeQuery {
         }
     }
 
+    /// Makes a query of these coordinates ready for mixed codes.
+    pub(crate) fn set_mixed(&mut self, coder: &Coder, coordinates: &[i32]) -> Result<(), Error> {
+        self.weights.resize(QUERY_LINE * coder.lines, 0)?;
+        coder.weigh(coordinates, &mut self.weights);
+        Ok(())
+    }
+
     /// Numbers that sort like the distances to codes `ids`, as exact as the codes are.
     #[inline]
     pub(crate) fn score(

@@ -246,14 +246,29 @@ pub fn norm_squared<T: Element>(vector: &[T]) -> f64 {
 
 /// The sum of `term` over a vector, in eight lanes and then the rest.
 fn lanes<T: Element>(vector: &[T], term: impl Fn(f64) -> f64) -> f64 {
-    let (blocks, rest) = vector.as_chunks::<8>();
     let mut sums = [0.0; 8];
-    for block in blocks {
-        for (sum, x) in sums.iter_mut().zip(block) {
-            *sum += term(x.to_f64());
+    let mut add = |block: &[f64; 8]| {
+        for (sum, &x) in sums.iter_mut().zip(block) {
+            *sum += term(x);
         }
+    };
+    let (blocks, rest) = vector.as_chunks::<8>();
+    if is_half::<T>() {
+        // The same values and sums, but half floats are widened many at a time.
+        let mut wide = [0.0; 256];
+        for part in blocks.as_flattened().chunks(wide.len()) {
+            T::to_f32s(part, &mut wide);
+            let (blocks, _) = wide[..part.len()].as_chunks::<8>();
+            blocks.iter().for_each(|block| add(&block.map(f64::from)));
+        }
+    } else {
+        blocks.iter().for_each(|block| add(&block.map(T::to_f64)));
     }
     sums.iter().sum::<f64>() + rest.iter().map(|x| term(x.to_f64())).sum::<f64>()
+}
+
+fn is_half<T: Element>() -> bool {
+    matches!(T::NAME, "f16" | "bf16")
 }
 
 /// One over the length, 0 for vectors without one.
@@ -280,8 +295,9 @@ fn bits<T: Element>(row: &[T], flat: &mut [f32]) {
 fn scaled<T: Element>(row: &[T], factor: f64, flat: &mut [f32]) {
     if COMFORTABLE.contains(&factor) {
         let factor = factor as f32;
-        for (flat, x) in flat.iter_mut().zip(row) {
-            *flat = x.to_f64() as f32 * factor;
+        T::to_f32s(row, flat);
+        for flat in flat.iter_mut().take(row.len()) {
+            *flat *= factor;
         }
     } else {
         for (flat, x) in flat.iter_mut().zip(row) {

@@ -170,8 +170,20 @@ pub(crate) fn begin<T: Element, G: Graph, L: Names>(
     params: &SearchParams,
     skip: Option<u32>,
 ) -> Result<bool, Error> {
+    parts.view.prepare(query, &mut scratch.prepared)?;
+    begin_ready(parts, scratch, query, params, skip)
+}
+
+/// [`begin`] for a query that is ready.
+#[inline]
+pub(crate) fn begin_ready<T: Element, G: Graph, L: Names>(
+    parts: &Parts<'_, T, G, L>,
+    scratch: &mut Scratch<T>,
+    query: &[T],
+    params: &SearchParams,
+    skip: Option<u32>,
+) -> Result<bool, Error> {
     let Parts { view, graph, seeds, names, scan: _ } = parts;
-    view.prepare(query, &mut scratch.prepared)?;
     if params.k == 0 || names.names() == 0 {
         return Ok(false);
     }

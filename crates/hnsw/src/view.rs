@@ -28,6 +28,18 @@ pub(crate) struct Prepared<D> {
     inverse_norm: f32,
 }
 
+/// Queries that are made ready together, as far as that is cheaper than one by one: products with a matrix, which is
+/// then read once.
+#[derive(Debug, Default)]
+pub(crate) struct Together {
+    flat: Vec<f32>,
+    inverse_norms: Vec<f32>,
+    integers: Vec<i8>,
+    coordinates: Vec<i32>,
+    /// Coordinates of a query; 0 where each is made ready by itself.
+    width: usize,
+}
+
 /// Bytes of a row that are asked for ahead; the rest the hardware has seen coming by then.
 const AHEAD: usize = 1024;
 
@@ -40,6 +52,55 @@ impl<T: Element> View<'_, T> {
             to.code.set(self.coding, self.intake.metric, (&to.integers, &to.flat), self.kernels)?;
         }
         Ok(())
+    }
+
+    /// Does of `count` queries what [`prepare_of`](Self::prepare_of) need not do any more.
+    pub(crate) fn together<'q>(
+        &self,
+        count: usize,
+        query: impl Fn(usize) -> &'q [T],
+        to: &mut Together,
+    ) -> Result<(), Error>
+    where
+        T: 'q,
+    {
+        to.width = 0;
+        let Coding::Mixed(coder) = self.coding else { return Ok(()) };
+        let dim = self.intake.row_dim();
+        to.flat.resize(dim, 0.0);
+        to.integers.resize(count * dim, 0);
+        to.inverse_norms.clear();
+        for (at, integers) in to.integers.chunks_exact_mut(dim).enumerate() {
+            let query = query(at);
+            let inverse_norm = self.intake.check(query, "query")?;
+            to.inverse_norms.push(inverse_norm);
+            self.intake.query(query, inverse_norm, &mut to.flat, integers);
+        }
+        let rows = Rows::new(&to.integers, dim)?;
+        to.width = coder.coordinates_of(rows, self.kernels, &mut to.coordinates)?.unwrap_or(0);
+        Ok(())
+    }
+
+    /// [`prepare`](Self::prepare) for query number `at` of those that were made ready [together](Self::together).
+    pub(crate) fn prepare_of(
+        &self,
+        query: &[T],
+        (together, at): (&Together, usize),
+        to: &mut Prepared<T::Distance>,
+    ) -> Result<(), Error> {
+        let dim = self.intake.row_dim();
+        let width = together.width;
+        let integers = together.integers.get(at * dim..(at + 1) * dim);
+        match (self.coding, integers, together.inverse_norms.get(at)) {
+            (Coding::Mixed(coder), Some(integers), Some(&inverse_norm)) if width > 0 => {
+                to.inverse_norm = inverse_norm;
+                to.integers.clear();
+                to.integers.extend_from_slice(integers);
+                let coordinates = together.coordinates.get(at * width..(at + 1) * width);
+                to.code.set_mixed(coder, coordinates.unwrap_or_default())
+            }
+            _ => self.prepare(query, to),
+        }
     }
 
     /// Checks `query` and makes only its integers.

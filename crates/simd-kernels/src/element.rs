@@ -1,5 +1,6 @@
 //! Element types and measures: what a vector is made of, and what is computed of two vectors.
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use crate::table::{Distances, Kernels};
@@ -33,6 +34,22 @@ pub trait Element:
 
     /// The nearest value of this type; saturating for integers, NaN becomes 0 there.
     fn from_f64(value: f64) -> Self;
+
+    /// Writes values to `to` as `f32`, those of `f64` rounded to the nearest, the others exactly; as many as both hold.
+    ///
+    /// Half floats by the CPU's own instructions where it has any, many times as fast as one by one.
+    ///
+    /// ```
+    /// use simd_kernels::{Element, f16};
+    /// let mut wide = [0.0; 3];
+    /// Element::to_f32s(&[1.5, -2.0, 65504.0].map(f16::from_f32), &mut wide);
+    /// assert_eq!(wide, [1.5, -2.0, 65504.0]);
+    /// ```
+    fn to_f32s(values: &[Self], to: &mut [f32]) {
+        for (to, value) in to.iter_mut().zip(values) {
+            *to = value.to_f64() as f32;
+        }
+    }
 
     /// The kernels of this type in a table.
     #[doc(hidden)]
@@ -70,7 +87,7 @@ impl sealed::Sealed for i32 {}
 distance!(f32, f64, i32);
 
 macro_rules! element {
-    ($($type:ty, $field:ident, $name:literal, $distance:ty, $real:ty, $max_dim:expr, $to:expr, $from:expr;)+) => {$(
+    ($($type:ty, $field:ident, $name:literal, $distance:ty, $real:ty, $max_dim:expr, $to:expr, $from:expr $(, $convert:expr)?;)+) => {$(
         impl sealed::Sealed for $type {}
         impl Element for $type {
             type Distance = $distance;
@@ -86,6 +103,11 @@ macro_rules! element {
                 let from: fn(f64) -> $type = $from;
                 from(value)
             }
+            $(fn to_f32s(values: &[Self], to: &mut [f32]) {
+                let count = values.len().min(to.len());
+                let convert: fn(&[$type], &mut [f32]) = $convert;
+                convert(&values[..count], &mut to[..count]);
+            })?
             fn distances(kernels: &'static Kernels) -> &'static Distances<Self> {
                 &kernels.$field
             }
@@ -95,8 +117,8 @@ macro_rules! element {
 element! {
     f32, f32, "f32", f32, f32, 1 << 20, f64::from, |value| value as f32;
     f64, f64, "f64", f64, f64, 1 << 20, |value| value, |value| value;
-    f16, f16, "f16", f32, f32, 1 << 20, f16::to_f64, f16::from_f64;
-    bf16, bf16, "bf16", f32, f32, 1 << 20, bf16::to_f64, bf16::from_f64;
+    f16, f16, "f16", f32, f32, 1 << 20, f16::to_f64, f16::from_f64, |values, to| values.convert_to_f32_slice(to);
+    bf16, bf16, "bf16", f32, f32, 1 << 20, bf16::to_f64, bf16::from_f64, |values, to| values.convert_to_f32_slice(to);
     u8, u8, "u8", i32, f32, 1 << 15, f64::from, |value| value.round() as u8;
     i8, i8, "i8", i32, f32, 1 << 15, f64::from, |value| value.round() as i8;
 }

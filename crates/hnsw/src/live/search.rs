@@ -359,7 +359,7 @@ pub(crate) fn batch<T: Element>(
         let query = |at| queries.row(block.start + at).unwrap_or_default();
         scratch.idle.with(
             || Ok(Best::default()),
-            |lanes| {
+            |lanes, together| {
                 if let Some(parts) = &parts {
                     let params = SearchParams::new(k, params.ef_search);
                     let done = |row, lane: &mut Lane<T, Best>| {
@@ -369,6 +369,7 @@ pub(crate) fn batch<T: Element>(
                         Ok(())
                     };
                     let queries = (block.len(), query);
+                    let lanes = (lanes, together);
                     return interleaved(parts, lanes, queries, &params, |best| best.reset(k), done);
                 }
                 let Some(Lane { results: best, .. }) = lanes.first_mut() else { return Ok(()) };
