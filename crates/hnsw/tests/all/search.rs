@@ -108,6 +108,49 @@ fn a_batch_is_its_single_searches_bit_for_bit() {
     }
 }
 
+/// Codes of principal components: the queries of a block are turned together.
+#[test]
+fn queries_that_are_turned_together_are_those_that_are_turned_alone() {
+    const WIDE: usize = 150;
+    let mut state = 3u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    // Twelve directions and a little of every other, so that components are worth more than dimensions.
+    let directions: Vec<f32> = (0..12 * WIDE).map(|_| next()).collect();
+    let mut vectors = |rows: usize| -> Vec<f32> {
+        let mut all = Vec::with_capacity(rows * WIDE);
+        for _ in 0..rows {
+            let weights: Vec<f32> = (0..12).map(|_| next()).collect();
+            all.extend((0..WIDE).map(|at| {
+                let sum: f32 =
+                    weights.iter().zip(directions.chunks_exact(WIDE)).map(|(w, x)| w * x[at]).sum();
+                sum + 0.05 * next() + 0.2
+            }));
+        }
+        all
+    };
+    let (base, queries) = (vectors(2500), vectors(70));
+    let halves = |all: &[f32]| all.iter().map(|&x| simd_kernels::f16::from_f32(x)).collect::<Vec<_>>();
+    fn compare<T: simd_kernels::Element>(base: &[T], queries: &[T], metric: Metric) {
+        let params = BuildParams::new().storage(Storage::Lines(1)).experiment("scan_bytes", 0.0);
+        let index = Hnsw::build(Rows::new(base, WIDE).unwrap(), metric, &params).unwrap();
+        let (mut searcher, scratch) = (Searcher::new().unwrap(), BatchSearcher::new());
+        // So short a list is not refined into what any walk would find.
+        let params = SearchParams::new(3, 3);
+        let mut out = vec![NO_NEIGHBOR; queries.len() / WIDE * 3];
+        index.search_batch(&scratch, Rows::new(queries, WIDE).unwrap(), &params, &mut out).unwrap();
+        for (query, found) in queries.chunks_exact(WIDE).zip(out.chunks_exact(3)) {
+            assert_eq!(index.search(&mut searcher, query, &params).unwrap(), found, "{metric:?}");
+        }
+    }
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+        compare(&base, &queries, metric);
+        compare(&halves(&base), &halves(&queries), metric);
+    }
+}
+
 #[cfg(feature = "rayon")]
 #[test]
 fn a_batch_does_not_depend_on_threads() {
