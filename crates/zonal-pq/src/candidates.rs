@@ -157,7 +157,7 @@ fn limit_of(
 ) -> Result<f32, Error> {
     // Twice as many least estimates as rows wanted, so that few of these hide behind one another.
     let parts = enough.div_ceil(LEAST_ESTIMATES / 2);
-    let least_rows = if parts == 1 { ONE_PART_ROWS } else { parts * PART_ROWS };
+    let least_rows = if parts == 1 { ONE_PART_ROWS } else { parts.min(MOST_PARTS) * PART_ROWS };
     if parts > MOST_PARTS || sums.len() < least_rows {
         return Ok(f32::INFINITY);
     }
