@@ -206,18 +206,13 @@ impl Coder {
         Ok(())
     }
 
-    /// What [`weigh`](Self::weigh) wants to know of several queries: so many numbers of each. `None` where doing it for
-    /// several at once saves nothing.
-    pub(crate) fn coordinates_of(
-        &self,
-        rows: Rows<'_, i8>,
-        kernels: &'static Kernels,
-        out: &mut Vec<i32>,
-    ) -> Result<Option<usize>, Error> {
-        let Source::Components(rotation) = &self.source else { return Ok(None) };
-        out.resize(rows.len() * rotation.width(), 0);
-        rotation.apply(rows, kernels, out)?;
-        Ok(Some(rotation.width()))
+    /// What makes the coordinates that [`weigh`](Self::weigh) wants, of any number of queries; `None` where dimensions
+    /// are taken as they are, and doing it for several at once would save nothing.
+    pub(crate) fn rotation(&self) -> Option<&Rotation> {
+        match &self.source {
+            Source::Components(rotation) => Some(rotation),
+            Source::Dimensions(_) => None,
+        }
     }
 
     /// [`prepare`](Self::prepare) for a query of these coordinates.

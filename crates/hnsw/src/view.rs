@@ -66,6 +66,7 @@ impl<T: Element> View<'_, T> {
     {
         to.width = 0;
         let Coding::Mixed(coder) = self.coding else { return Ok(()) };
+        let Some(rotation) = coder.rotation() else { return Ok(()) };
         let dim = self.intake.row_dim();
         to.flat.resize(dim, 0.0);
         to.integers.resize(count * dim, 0);
@@ -77,7 +78,9 @@ impl<T: Element> View<'_, T> {
             self.intake.query(query, inverse_norm, &mut to.flat, integers);
         }
         let rows = Rows::new(&to.integers, dim)?;
-        to.width = coder.coordinates_of(rows, self.kernels, &mut to.coordinates)?.unwrap_or(0);
+        to.coordinates.resize(count * rotation.width(), 0);
+        rotation.apply(rows, self.kernels, &mut to.coordinates)?;
+        to.width = rotation.width();
         Ok(())
     }
 

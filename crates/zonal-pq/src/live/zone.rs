@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use bytemuck::Pod;
-use layouts::{AlignedVec, Heap};
+use layouts::{AlignedVec, CACHE_LINE, Heap};
 use simd_kernels::Element;
 
 use crate::Error;
@@ -16,8 +16,6 @@ use crate::unit::Unit;
 
 /// Room in a block comes in so many rows.
 const STEP: usize = 16;
-/// Every column of a block starts a cache line.
-const LINE: usize = 64;
 
 /// The lengths that all zones of an index share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub(crate) struct Shape {
     pub(crate) norms: bool,
 }
 
-/// A zone: a block of six columns, each with room for as many rows.
+/// A zone: a block of six columns, each with room for as many rows and beginning with a cache line.
 ///
 /// Invariants: codes and factors are `units` whole units, as many as `len` rows need, in which the places after the
 /// last row are [vacated](Unit::vacate); the others have one entry a row.
@@ -83,12 +81,12 @@ impl<T: Element> Zone<T> {
         let columns = units.into_iter().chain(a_row.into_iter().map(|bytes| room.saturating_mul(bytes)));
         let (mut starts, mut lines) = ([0; COLUMNS + 1], 0usize);
         for (start, bytes) in starts.iter_mut().skip(1).zip(columns) {
-            lines = lines.saturating_add(bytes.div_ceil(LINE));
-            let too_large = layouts::Error::Memory { bytes: lines.saturating_mul(LINE) };
+            lines = lines.saturating_add(bytes.div_ceil(CACHE_LINE));
+            let too_large = layouts::Error::Memory { bytes: lines.saturating_mul(CACHE_LINE) };
             *start = u32::try_from(lines).map_err(|_| too_large)?;
         }
         Ok(Self {
-            block: AlignedVec::zeroed_in(heap, lines * LINE)?,
+            block: AlignedVec::zeroed_in(heap, lines * CACHE_LINE)?,
             starts,
             room: room as u32,
             len: 0,
@@ -105,7 +103,7 @@ impl<T: Element> Zone<T> {
     /// The bytes of the first `count` elements of a column.
     #[inline]
     fn part<U>(&self, column: usize, count: usize) -> Range<usize> {
-        let start = self.starts[column] as usize * LINE;
+        let start = self.starts[column] as usize * CACHE_LINE;
         start..start + count * size_of::<U>()
     }
 
