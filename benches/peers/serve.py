@@ -2,7 +2,7 @@
 """One peer in a process of its own: builds its index, then answers timed requests, one JSON object a line.
 
     python serve.py --list
-    python serve.py glass:R=48 --data FOLDER --metric euclidean --k 10 --core 1 --ids FILE
+    python serve.py glass:R=48 --data FOLDER --metric euclidean --k 10 --core 1 [--build-core 0] --ids FILE
 
 FOLDER holds base.npy and query.npy (float32; for `angular` of unit length already). FILE takes the answers: raw
 little-endian uint32, k for every query, 0xFFFFFFFF where nothing was found.
@@ -72,6 +72,7 @@ def arguments():
     parser.add_argument("--metric", choices=("euclidean", "ip", "angular"))
     parser.add_argument("--k", type=int)
     parser.add_argument("--core", type=int)
+    parser.add_argument("--build-core", type=int)
     parser.add_argument("--ids")
     return parser.parse_args()
 
@@ -81,6 +82,13 @@ def private_output():
     own = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return own
+
+
+def pin(core):
+    """Every thread that there is, and with them those to come, on this core only."""
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), {core})
 
 
 def main():
@@ -98,8 +106,7 @@ def main():
     if name not in PEERS:
         say("refused", reason=f"unknown peer {name}; known: {', '.join(PEERS)}")
         return
-    if args.core is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {args.core})
+    pin(args.core if args.build_core is None else args.build_core)
     module, driver, needed, package = PEERS[name]
     try:
         importlib.import_module("numpy")
@@ -115,6 +122,7 @@ def main():
     except Exception as error:
         say("refused", reason=common.one_line(error))
         return
+    pin(args.core)
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

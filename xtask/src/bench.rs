@@ -87,6 +87,9 @@ pub(crate) struct Arguments {
     /// a first use installs them (NIGH_PEERS names another environment, see benches/peers/README.md).
     #[arg(long, value_name = "LIST", num_args = 0..=1, default_missing_value = "all")]
     peers: Option<String>,
+    /// How many peers build at a time, each on a core of its own. They are measured one after the other all the same.
+    #[arg(long, requires = "peers", value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    peer_builds: usize,
     /// What speeds are counted by: the time that passed, or (on a machine that other work shares) the time that the
     /// measuring thread had a core.
     /// [default: wall, gate: cpu]
@@ -277,7 +280,7 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         let (commands, missing) = peers::commands(list).map_err(|error| error.to_string())?;
         notices.extend(missing);
         let work = arguments.out.canonicalize()?;
-        settings.peers = Some(PeerSettings { commands, work, limits: Limits::default() });
+        settings.peers = Some(PeerSettings { commands, work, limits: Limits::default(), builders: arguments.peer_builds });
     }
     if settings.suites.iter().any(|suite| suite.takes_datasets()) {
         let options = OpenOptions {

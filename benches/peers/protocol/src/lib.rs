@@ -139,6 +139,7 @@ struct Arguments {
     metric: String,
     k: usize,
     core: Option<usize>,
+    build_core: Option<usize>,
     ids: PathBuf,
 }
 
@@ -156,6 +157,7 @@ impl Arguments {
                 "--metric" => read.metric = value,
                 "--k" => read.k = number()?,
                 "--core" => read.core = Some(number()?),
+                "--build-core" => read.build_core = Some(number()?),
                 "--ids" => read.ids = value.into(),
                 _ => return Err(format!("unknown argument {name}")),
             }
@@ -206,7 +208,7 @@ impl<P: Peer> Session<P> {
     fn start(library: &str, lock: &str) -> Result<(Value, Self), String> {
         let arguments = Arguments::read()?;
         let metric = arguments.metric()?;
-        if let Some(core) = arguments.core {
+        if let Some(core) = arguments.build_core.or(arguments.core) {
             system::pin_to(core);
         }
         let base = Matrix::read(&arguments.data.join("base.npy"))?;
@@ -220,6 +222,9 @@ impl<P: Peer> Session<P> {
         let grown = system::resident_bytes().saturating_sub(before);
         let count = base.rows();
         drop(base);
+        if let Some(core) = arguments.core {
+            system::pin_to(core);
+        }
         let grid = peer.grid();
         let ready = json!({
             "said": "ready",

@@ -12,15 +12,17 @@ pub(crate) fn private_output() -> File {
     File::from(own)
 }
 
-/// Runs on this core only, where the system can be asked to.
+/// Every thread that there is, and with them those to come, on this core only, where the system can be asked to.
 pub(crate) fn pin_to(core: usize) {
     #[cfg(target_os = "linux")]
-    // SAFETY: a set of cores of zeros is valid, and the call reads no more than its size; CPU_SET checks the bound.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if core < libc::CPU_SETSIZE as usize {
+    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let id = thread.file_name().to_str().and_then(|name| name.parse::<libc::pid_t>().ok());
+        let Some(id) = id.filter(|_| core < libc::CPU_SETSIZE as usize) else { continue };
+        // SAFETY: a set of cores of zeros is valid, and the call reads no more than its size; the core is within it.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(core, &mut set);
-            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+            libc::sched_setaffinity(id, size_of::<libc::cpu_set_t>(), &set);
         }
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,7 @@
 //! The peers of a data set: invited, their indexes built, and what is recorded of them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
@@ -8,7 +9,7 @@ use super::data::{hand_over, is_known};
 use super::lane::{Lane, Task, how_of};
 use super::message::{How, Ready, words};
 use super::process::{PeerProcess, Place};
-use super::{PeerSettings, PeersError};
+use super::{PeerError, PeerSettings, PeersError};
 use crate::dataset::Dataset;
 use crate::progress::Progress;
 use crate::protocol::{Clock, Mode, cores, percentile};
@@ -76,7 +77,7 @@ impl Guests {
     }
 }
 
-/// Starts the peers one after the other and lets each build its index.
+/// Starts the peers, `builders` at a time, and lets each build its index. They stand in the order of the list.
 fn invite(
     settings: &Settings,
     peers: &PeerSettings,
@@ -90,25 +91,53 @@ fn invite(
         k: settings.k.min(dataset.base.len()),
         queries: dataset.queries.len(),
         core: cores(1).first().copied().filter(|_| pinned),
+        build_core: None,
     };
+    let all = core_affinity::get_core_ids().map_or(1, |cores| cores.len());
+    let builders = peers.builders.clamp(1, all.max(1));
+    let benches: Vec<Option<usize>> = match pinned {
+        true => cores(builders).into_iter().map(Some).collect(),
+        false => vec![None; builders],
+    };
+    let next = AtomicUsize::new(0);
+    let build = |build_core: Option<usize>| {
+        let mut built = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(command) = peers.commands.get(number) else { return built };
+            let started = PeerProcess::start(command, number, Place { build_core, ..place }, peers.limits);
+            progress.advance(1);
+            built.push((number, started));
+        }
+    };
+    let at_a_time = if builders > 1 { format!(", {builders} at a time") } else { String::new() };
+    progress.start(&format!("peers build on {}{at_a_time}", dataset.name), peers.commands.len() as u64);
+    let mut started: Vec<(usize, Result<PeerProcess, PeerError>)> = std::thread::scope(|scope| {
+        let builds: Vec<_> = benches.iter().map(|&core| scope.spawn(move || build(core))).collect();
+        builds.into_iter().flat_map(|build| build.join().unwrap_or_default()).collect()
+    });
+    progress.finish();
+    started.sort_by_key(|(number, _)| *number);
     let mut guests = Vec::new();
-    for (number, command) in peers.commands.iter().enumerate() {
-        progress.start(&format!("peer {} builds on {}", command.name, dataset.name), 0);
-        let started = PeerProcess::start(command, number, place, peers.limits);
-        progress.finish();
+    for (number, started) in started {
+        let name = peers.commands[number].name.clone();
         match started {
             Ok(process) => guests.push(Guest {
-                name: command.name.clone(),
+                name,
                 ready: process.ready.clone(),
                 process: Some(process),
                 is_complete: false,
                 curves: HashMap::new(),
                 refusals: Vec::new(),
             }),
-            Err(error) => {
-                notices.push(format!("{}: peer {} not measured: {error}", dataset.name, command.name));
-            }
+            Err(error) => notices.push(format!("{}: peer {name} not measured: {error}", dataset.name)),
         }
+    }
+    if builders > 1 && !guests.is_empty() {
+        notices.push(format!(
+            "{}: peers built {builders} at a time, so their build times felt each other in caches and memory",
+            dataset.name
+        ));
     }
     guests
 }

@@ -64,6 +64,8 @@ pub struct PeerSettings {
     pub work: PathBuf,
     /// How long they may take.
     pub limits: Limits,
+    /// How many build at a time, each on a core of its own (0 counts as 1, and no more than there are cores).
+    pub builders: usize,
 }
 
 /// Why a peer is not, or no longer, measured.

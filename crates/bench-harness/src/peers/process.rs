@@ -39,6 +39,8 @@ pub(super) struct Place<'a> {
     pub(super) queries: usize,
     /// The core to be pinned to.
     pub(super) core: Option<usize>,
+    /// The core to build on, where that is another one.
+    pub(super) build_core: Option<usize>,
 }
 
 /// A peer whose index is built.
@@ -83,6 +85,9 @@ impl PeerProcess {
         process.args(["--k", &place.k.to_string()]).arg("--ids").arg(&ids);
         if let Some(core) = place.core {
             process.args(["--core", &core.to_string()]);
+        }
+        if let Some(core) = place.build_core.filter(|_| place.build_core != place.core) {
+            process.args(["--build-core", &core.to_string()]);
         }
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(errors));
         let start = |source| PeerError::Start { program: command.program.clone(), source };

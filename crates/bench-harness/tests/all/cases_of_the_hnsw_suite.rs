@@ -62,7 +62,7 @@ fn filters_are_measured_beside_peers() {
     };
     let limits = Limits { build: Duration::from_secs(5), pass: Duration::from_secs(5) };
     let work = folder.path().to_owned();
-    let peers = Some(PeerSettings { commands: vec![command], work, limits });
+    let peers = Some(PeerSettings { commands: vec![command], work, limits, builders: 1 });
     let run = Run::perform(&Settings { peers, ..settings("filters") }, &[set], &Quiet).unwrap();
     assert!(run.records.iter().all(|record| record.case.as_deref() == Some("filters")));
     let mut names: Vec<&str> = run.records.iter().map(|record| record.dataset.as_str()).collect();

@@ -52,7 +52,7 @@ fn settings(work: &Path, kinds: &[&str]) -> Settings {
         tier: Kernels::active().unwrap().tier(),
         quick: true,
         clock: Clock::Wall,
-        peers: Some(PeerSettings { commands, work: work.to_owned(), limits }),
+        peers: Some(PeerSettings { commands, work: work.to_owned(), limits, builders: 1 }),
         ..Settings::default()
     }
 }
