@@ -280,7 +280,8 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
         let (commands, missing) = peers::commands(list).map_err(|error| error.to_string())?;
         notices.extend(missing);
         let work = arguments.out.canonicalize()?;
-        settings.peers = Some(PeerSettings { commands, work, limits: Limits::default(), builders: arguments.peer_builds });
+        settings.peers =
+            Some(PeerSettings { commands, work, limits: Limits::default(), builders: arguments.peer_builds });
     }
     if settings.suites.iter().any(|suite| suite.takes_datasets()) {
         let options = OpenOptions {

@@ -251,6 +251,16 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        kernels: &["select_bands_reaching"],
+        divides: false,
+        bodies: &[
+            baseline(0.7, &[need(&["mulps", "fmul"], 128), need(&["cmp", "fcm"], 128)]),
+            body(Tier::Avx2, 1.4, &[need(&["vmulps"], 256), need(&["vcmp"], 256)]),
+            body(Tier::Avx512, 1.8, &[need(&["vmulps"], 512), need(&["vcmp"], 512)]),
+            body(Tier::Neon, 1.2, &[need(&["fmul"], 128), need(&["fcm"], 128)]),
+        ],
+    },
+    Family {
         kernels: &["least_estimates"],
         divides: false,
         bodies: &[

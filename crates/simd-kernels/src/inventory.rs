@@ -85,12 +85,13 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     let WalshHadamardTable { f32, f64 } = *walsh_hadamard;
     list.one("walsh_hadamard_f32", f32 as usize);
     list.one("walsh_hadamard_f64", f64 as usize);
-    let SelectTable { f32, f64, i32, estimates, least_estimates } = select;
+    let SelectTable { f32, f64, i32, estimates, least_estimates, bands } = select;
     list.select("f32", f32);
     list.select("f64", f64);
     list.select("i32", i32);
     list.one("select_estimates_below_f32", *estimates as usize);
     list.one("least_estimates_f32", *least_estimates as usize);
+    list.one("select_bands_reaching_f32", *bands as usize);
     let NearTable { f32, f64 } = near;
     list.near(f32);
     list.near(f64);

@@ -29,6 +29,7 @@
 //! | Walsh-Hadamard: [`Kernels::walsh_hadamard`] | `f32 f64` | in place |
 //! | [`Kernels::select_below`], [`Kernels::argmin`], [`Kernels::top_k`] | `f32 f64 i32` | slices |
 //! | [`Kernels::select_estimates_below`], [`Kernels::least_estimates`] | `i32` sums to `f32` | slices |
+//! | [`Kernels::select_bands_reaching`] | `f32` estimates with widths | slices |
 //!
 //! *pair* is one against one; *rows* one query against rows that follow one another; *ids* one query against rows
 //! picked by number, fetched ahead; *tile* many against many. Use the widest form that fits: a block call shares the
@@ -98,7 +99,7 @@ pub use math::{Covariance, CovarianceError, Real};
 pub use near::BoxBounds;
 pub use panels::{PANEL_ROWS, PanelElement, PanelForms, Panels};
 pub use prefetch::prefetch_slice;
-pub use select::{Affine, LEAST_ESTIMATES, Ordered};
+pub use select::{Affine, Band, BandRows, LEAST_ESTIMATES, Ordered};
 pub use table::{BitForms, CodeForms, DistanceForms, Forms, Kernels};
 pub use tier::{Capabilities, TIER_VARIABLE, Tier, TierError, capabilities};
 pub use view::{Rows, ShapeError};

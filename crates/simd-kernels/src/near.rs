@@ -78,7 +78,7 @@ type Values<T, S> = <S as Compare<T>>::Vector;
 
 /// The same register by the name that comparisons have for it.
 #[inline(always)]
-fn values<T: Real + Ordered, S: Both<T>>(x: Sums<T, S>) -> Values<T, S> {
+pub(crate) fn values<T: Real + Ordered, S: Both<T>>(x: Sums<T, S>) -> Values<T, S> {
     const { assert!(<S as Lanes<T>>::WIDTH == <S as Compare<T>>::WIDTH) };
     // SAFETY: both are as many values of `T`, without padding or invalid bit patterns.
     unsafe { std::mem::transmute_copy(&x) }

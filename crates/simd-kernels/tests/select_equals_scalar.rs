@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use proptest::prelude::*;
-use simd_kernels::reference::select::{argmin, least_estimates, select_below, select_estimates_below, top_k};
-use simd_kernels::{Affine, Kernels, LEAST_ESTIMATES, Ordered, ShapeError, Tier};
+use simd_kernels::reference::select::{
+    argmin, least_estimates, select_bands_reaching, select_below, select_estimates_below, top_k,
+};
+use simd_kernels::{Affine, Band, BandRows, Kernels, LEAST_ESTIMATES, Ordered, ShapeError, Tier};
 
 fn tiers() -> impl Iterator<Item = &'static Kernels> {
     Tier::ALL.iter().filter_map(|&tier| Kernels::for_tier(tier))
@@ -178,6 +180,71 @@ fn estimates_of_every_length_round_as_the_scalar_twin_does() {
     let refused = kernels.least_estimates(&[1, 2], &[0.0], line, &mut least);
     assert_eq!(refused, Err(ShapeError::Length { argument: "adds", expected: 2, actual: 1 }));
     assert_eq!(least, [7.0; LEAST_ESTIMATES]);
+}
+
+#[test]
+fn bands_of_every_length_round_as_the_scalar_twin_does() {
+    // Fused products would round these otherwise.
+    let band = Band { weight: 1.0 / 3.0, remainder: 0.7, slack: 0.1 };
+    for len in (0..=140).chain([1000]) {
+        let part = |seed: usize| -> Vec<f32> {
+            (0..len).map(|i| (value(len + seed, i) % 2_000_000) as f32 * 1e-6 - 1.0).collect()
+        };
+        let (mut subtrahends, minuends, remainders, scales) = (part(1), part(2), part(3), part(4));
+        // Rows that say nothing are never lost.
+        subtrahends.iter_mut().step_by(9).for_each(|x| *x = f32::NAN);
+        for minuends in [None, Some(&minuends[..])] {
+            let rows =
+                BandRows { subtrahends: &subtrahends, minuends, remainders: &remainders, scales: &scales };
+            for level in [0.7, 0.0, f32::NEG_INFINITY, f32::INFINITY, f32::NAN] {
+                let level = if level == 0.0 {
+                    // One row's very end, which reaches it.
+                    select_bands_reaching(rows, band, f32::NEG_INFINITY).get(len / 2).map_or(0.0, |row| row.1)
+                } else {
+                    level
+                };
+                let expected = select_bands_reaching(rows, band, level);
+                for kernels in tiers() {
+                    let (mut ids, mut uppers) = (vec![7; len + 20], vec![-77.0; len + 20]);
+                    let (ids_room, uppers_room) = (&mut ids[..len], &mut uppers[..len]);
+                    let n = kernels.select_bands_reaching(rows, band, level, ids_room, uppers_room).unwrap();
+                    let tier = kernels.tier();
+                    assert_eq!(n, expected.len(), "{tier}, level {level}, {len} rows");
+                    for (at, &(place, upper)) in expected.iter().enumerate() {
+                        assert_eq!(ids[at], place as u32, "{tier}");
+                        assert!(same(uppers[at], upper), "{tier}: {} for {upper}", uppers[at]);
+                    }
+                    assert!(ids[len..].iter().all(|&id| id == 7), "{tier}");
+                    assert!(uppers[len..].iter().all(|&upper| upper == -77.0), "{tier}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bands_of_unequal_lengths_are_refused() {
+    let kernels = Kernels::active().unwrap();
+    let (mut ids, mut uppers) = ([7; 2], [7.0; 2]);
+    let two = [1.0f32; 2];
+    let band = Band { weight: 1.0, remainder: 1.0, slack: 1.0 };
+    let rows = BandRows { subtrahends: &two, minuends: Some(&two), remainders: &two, scales: &two };
+    let refused = |rows, expected| {
+        let mut uppers = [7.0; 2];
+        assert_eq!(kernels.select_bands_reaching(rows, band, 0.0, &mut [7; 2], &mut uppers), Err(expected));
+        assert_eq!(uppers, [7.0; 2]);
+    };
+    let length = |argument| ShapeError::Length { argument, expected: 2, actual: 1 };
+    refused(BandRows { minuends: Some(&two[..1]), ..rows }, length("rows.minuends"));
+    refused(BandRows { remainders: &two[..1], ..rows }, length("rows.remainders"));
+    refused(BandRows { scales: &two[..1], ..rows }, length("rows.scales"));
+    let room = |argument| Err(ShapeError::Room { argument, needed: 2, actual: 1 });
+    assert_eq!(kernels.select_bands_reaching(rows, band, 0.0, &mut ids[..1], &mut uppers), room("out_ids"));
+    assert_eq!(
+        kernels.select_bands_reaching(rows, band, 0.0, &mut ids, &mut uppers[..1]),
+        room("out_uppers")
+    );
+    assert_eq!((ids, uppers), ([7; 2], [7.0; 2]));
 }
 
 #[test]

@@ -7,8 +7,8 @@
 
 use bytemuck::Pod;
 use simd_kernels::{
-    Affine, CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels, LEAST_ESTIMATES,
-    LookupForms, LookupTables, Measure, Ordered, Real, Rows, Tier, bf16, f16,
+    Affine, Band, BandRows, CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels,
+    LEAST_ESTIMATES, LookupForms, LookupTables, Measure, Ordered, Real, Rows, Tier, bf16, f16,
 };
 
 /// Whole pages of memory with a forbidden page on either side.
@@ -254,6 +254,30 @@ fn estimates(kernels: &Kernels) {
     }
 }
 
+/// Bands likewise, with minuends and without.
+fn bands(kernels: &Kernels) {
+    let mut memory: [Guarded; 6] = std::array::from_fn(|_| Guarded::new(200 * size_of::<f32>()));
+    let band = Band { weight: 1.0, remainder: 2.0, slack: 1.0 };
+    for len in 0..=200 {
+        for at_end in [true, false] {
+            let [subtrahends, minuends, remainders, scales, ids, uppers] = &mut memory;
+            let [subtrahends, minuends, remainders, scales] =
+                [subtrahends, minuends, remainders, scales].map(|part| part.slice::<f32>(len, at_end));
+            subtrahends.fill(1.0);
+            minuends.fill(3.0);
+            remainders.fill(0.5);
+            scales.fill(2.0);
+            let (ids, uppers) = (ids.slice(len, at_end), uppers.slice(len, at_end));
+            for (minuends, upper) in [(Some(&*minuends), 8.0), (None, 4.0)] {
+                let rows = BandRows { subtrahends, minuends, remainders, scales };
+                for (level, expected) in [(upper, len), (upper + 0.5, 0)] {
+                    assert_eq!(kernels.select_bands_reaching(rows, band, level, ids, uppers), Ok(expected));
+                }
+            }
+        }
+    }
+}
+
 /// What of a block is near: every number of panels.
 fn near<T: Real + Ordered>(kernels: &Kernels) {
     let largest = 64 * 20 * size_of::<T>();
@@ -296,5 +320,6 @@ fn selections_stay_inside_their_arguments() {
         selections::<f64>(kernels);
         selections::<i32>(kernels);
         estimates(kernels);
+        bands(kernels);
     }
 }

@@ -98,6 +98,7 @@ pub(super) fn visit_group(
             functions::maps::<f32>(visitor)?;
             functions::selections::<f32>("f32", visitor)?;
             functions::estimates(visitor)?;
+            functions::bands(visitor)?;
             functions::near::<f32>(visitor)
         }
         (Dtype::F64, None) => {

@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use layouts::AlignedVec;
-use simd_kernels::{Affine, Covariance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real};
+use simd_kernels::{
+    Affine, Band, BandRows, Covariance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real,
+};
 
 use super::KernelSuiteError;
 use super::cases::{Case, VALUES, Visitor};
@@ -160,6 +162,36 @@ pub(super) fn estimates(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteErro
             let mut least = [0.0; LEAST_ESTIMATES];
             kernels.least_estimates(black_box(&*sums), &adds, line, &mut least)?;
             black_box(least);
+        }
+        Ok(())
+    })
+}
+
+/// Bands that reach a level.
+pub(super) fn bands(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
+    let mut minuends = AlignedVec::zeroed(LEN)?;
+    minuends.iter_mut().enumerate().for_each(|(at, place)| *place = scattered(at) as f32);
+    let mut others: [AlignedVec<f32>; 3] =
+        [AlignedVec::zeroed(LEN)?, AlignedVec::zeroed(LEN)?, AlignedVec::zeroed(LEN)?];
+    for (other, value) in others.iter_mut().zip([0.25f32, 0.5, 1.0]) {
+        other.iter_mut().for_each(|place| *place = value);
+    }
+    let [subtrahends, remainders, scales] = &others;
+    let (mut ids, mut uppers) = (vec![0; LEN], vec![0.0; LEN]);
+    let band = Band { weight: 1.0, remainder: 2.0, slack: 1.0 };
+    let bytes = 4 * size_of::<f32>();
+    let what = format!("{LEN} rows, 2 % reach");
+    let named = Case {
+        bytes_per_result: Some(bytes),
+        read_bound: true,
+        ..case("select_bands_reaching", "f32", what, LEN, bytes)
+    };
+    visitor(&named, &mut |kernels, times| {
+        for _ in 0..times {
+            let minuends = Some(black_box(&*minuends));
+            let rows = BandRows { subtrahends, minuends, remainders, scales };
+            let level = (LEN - HITS) as f32;
+            black_box(kernels.select_bands_reaching(rows, band, level, &mut ids, &mut uppers)?);
         }
         Ok(())
     })

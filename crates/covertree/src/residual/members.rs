@@ -1,13 +1,13 @@
 //! Step 2 of a search within a block: bounds of its members for the queries that it may hold neighbours of.
 
 use layouts::Neighbor;
+use simd_kernels::{Band, BandRows};
 
 use super::ResidualIndex;
 use super::bounds::QueryBounds;
 use super::error::ResidualError;
 use super::field::Feature;
 use super::order::Range;
-use super::pivots::Block;
 use super::search::{ROUNDING, Scratch, TILE};
 
 /// Active queries whose bounds are computed together: their products with a block stay in the second-level cache.
@@ -35,61 +35,33 @@ fn seeds(range: Range, own: usize, wanted: usize) -> std::ops::Range<usize> {
 
 /// What bounds the members of a block for one query.
 struct Members<'a> {
-    block: &'a Block,
+    rows: BandRows<'a>,
+    band: Band,
     ids: &'a [u32],
-    bounds: QueryBounds,
-    /// h·g of each.
-    products: &'a [f32],
-    /// For low-rank features, else empty: covariances, and the query's weight.
-    covariances: &'a [f32],
-    weight: f32,
     /// The query's own place in the block, and the id from which on none is eligible.
     own: usize,
     limit: u32,
 }
 
 impl Members<'_> {
-    /// Bound on what the estimate of a member is wrong by.
     fn width(&self, at: usize) -> f32 {
-        self.bounds.remainder * self.block.remainders[at] + self.bounds.slack * self.block.scales[at]
+        self.band.width(self.rows.remainders[at], self.rows.scales[at])
     }
 
-    /// Negative upper bounds of |ρ| of all members; ∞ for those that are not eligible.
-    fn uppers(&self, all: bool, bounds: &mut [f32]) {
-        let QueryBounds { remainder, slack, .. } = self.bounds;
-        let members = self.block.remainders.iter().zip(&self.block.scales);
-        match self.block.feature {
-            Feature::Residual => {
-                let terms = self.products.iter().zip(members);
-                for (bound, (product, (of_member, scale))) in bounds.iter_mut().zip(terms) {
-                    *bound = -(product.abs() + (remainder * of_member + slack * scale));
-                }
-            }
-            Feature::LowRank => {
-                // h·g estimates what the low-rank part takes off k w w.
-                let weight = self.weight;
-                let estimates = self.products.iter().zip(self.covariances);
-                for ((bound, (product, covariance)), (of_member, scale)) in
-                    bounds.iter_mut().zip(estimates).zip(members)
-                {
-                    let estimate = covariance * (weight * scale) - product;
-                    *bound = -(estimate.abs() + (remainder * of_member + slack * scale));
-                }
-            }
-        }
-        if !all {
-            for (bound, &id) in bounds.iter_mut().zip(self.ids) {
-                *bound = if id < self.limit { *bound } else { f32::INFINITY };
-            }
-        }
-        if let Some(bound) = bounds.get_mut(self.own) {
-            *bound = -1.0;
-        }
-    }
-
-    /// The negative lower bound that belongs to a negative upper one.
+    /// The negative lower bound that belongs to an upper one.
     fn lower(&self, at: usize, upper: f32) -> f32 {
-        (upper + 2.0 * self.width(at)).min(if upper < 0.0 { 0.0 } else { upper })
+        (2.0 * self.width(at) - upper).min(0.0)
+    }
+
+    /// The upper bound; of the query itself 1, and nothing for what is not eligible.
+    fn upper(&self, at: usize) -> Option<f32> {
+        if at == self.own {
+            return Some(1.0);
+        }
+        let minuend = self.rows.minuends.map(|minuends| minuends[at]);
+        let (remainder, scale) = (self.rows.remainders[at], self.rows.scales[at]);
+        let upper = self.band.upper(self.rows.subtrahends[at], minuend, remainder, scale);
+        (self.ids[at] < self.limit).then_some(upper)
     }
 }
 
@@ -137,54 +109,60 @@ impl ResidualIndex {
             self.covariances_of_active(scratch, index, chunk.clone(), rows)?;
         }
         let ids = &self.order.ids[range.start..range.end()];
-        scratch.uppers.resize(range.len, 0.0);
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
-        let Scratch { active, products, covariances, queries, bounds, states, .. } = scratch;
-        let (uppers, hits, hit_bounds) = (&mut scratch.uppers, &mut scratch.hits, &mut scratch.hit_bounds);
+        let Scratch { active, products, covariances, queries, bounds, states, lowers, .. } = scratch;
+        let (hits, hit_bounds) = (&mut scratch.hits, &mut scratch.hit_bounds);
         for (row, (&i, products)) in active[chunk].iter().zip(products.chunks_exact(padded)).enumerate() {
             let limit = queries.limits[i];
             let all = limit as usize > self.field.len();
+            let QueryBounds { remainder, slack, .. } = bounds[index * count + i];
             let members = Members {
-                block,
+                rows: BandRows {
+                    subtrahends: &products[..range.len],
+                    minuends: low_rank.then(|| &covariances[row * padded..row * padded + range.len]),
+                    remainders: &block.remainders[..range.len],
+                    scales: &block.scales[..range.len],
+                },
+                band: Band { weight: queries.weights[i] as f32, remainder, slack },
                 ids,
-                bounds: bounds[index * count + i],
-                products,
-                covariances: if low_rank { &covariances[row * padded..(row + 1) * padded] } else { &[] },
-                weight: queries.weights[i] as f32,
                 own: if all { (queries.places[i] as usize).wrapping_sub(range.start) } else { usize::MAX },
                 limit,
             };
-            members.uppers(all, uppers);
             let state = &mut states[i];
             let mut known = 0..0;
             if state.threshold() == f32::NEG_INFINITY {
                 // No threshold yet: one from the best lower bounds of the members around the query.
                 known = seeds(range, members.own, SEEDS.max(4 * state.lower.k()));
-                let lowers = uppers[known.clone()].iter().zip(known.clone());
-                scratch.lowers.clear();
-                scratch.lowers.extend(lowers.map(|(&upper, at)| members.lower(at, upper)));
-                let wanted = state.lower.k().min(known.len());
-                let (places, kept) = (&mut hits[..wanted], &mut hit_bounds[..wanted]);
-                let first = (range.start + known.start) as u32;
-                let found = self.field.kernels.top_k(&scratch.lowers, first, wanted, places, kept)?;
-                for (&place, &lower) in places.iter().zip(&*kept).take(found) {
-                    if lower < f32::INFINITY {
-                        state.lower.push(Neighbor::new(place, lower));
-                    }
+                lowers.clear();
+                let uppers = known.clone().filter_map(|at| Some((at, members.upper(at)?)));
+                lowers.extend(uppers.map(|(at, upper)| members.lower(at, upper)));
+                let wanted = state.lower.k().min(lowers.len());
+                if wanted < lowers.len() {
+                    lowers.select_nth_unstable_by(wanted, f32::total_cmp);
+                }
+                for &lower in &lowers[..wanted] {
+                    state.lower.push(Neighbor::new(u32::MAX, lower));
                 }
             }
-            let threshold = state.threshold();
-            let reach = if threshold == f32::NEG_INFINITY { f32::INFINITY } else { ROUNDING - threshold };
-            let first = range.start as u32;
-            let found = self.field.kernels.select_below(uppers, reach, first, hits, hit_bounds)?;
-            for (&place, &upper) in hits[..found].iter().zip(&hit_bounds[..found]) {
-                let at = place as usize - range.start;
+            let level = state.threshold() - ROUNDING;
+            let mut keep = |at: usize, upper: f32| {
                 if !known.contains(&at) {
-                    state.lower.push(Neighbor::new(place, members.lower(at, upper)));
+                    state.lower.push(Neighbor::new(u32::MAX, members.lower(at, upper)));
                 }
-                state.candidates.push(place);
-                state.uppers.push(-upper);
+                state.candidates.push((range.start + at) as u32);
+                state.uppers.push(upper);
+            };
+            let kernels = self.field.kernels;
+            let found = kernels.select_bands_reaching(members.rows, members.band, level, hits, hit_bounds)?;
+            for (&at, &upper) in hits[..found].iter().zip(&hit_bounds[..found]) {
+                let at = at as usize;
+                if at != members.own && ids[at] < limit {
+                    keep(at, upper);
+                }
+            }
+            if members.own < range.len {
+                keep(members.own, 1.0);
             }
             let threshold = state.threshold();
             if threshold > f32::NEG_INFINITY {

@@ -74,7 +74,6 @@ pub(super) struct Scratch {
     pub(super) active_norms: Vec<f32>,
     pub(super) products: Vec<f32>,
     pub(super) covariances: Vec<f32>,
-    pub(super) uppers: Vec<f32>,
     pub(super) lowers: Vec<f32>,
     pub(super) hits: Vec<u32>,
     pub(super) hit_bounds: Vec<f32>,

@@ -4,7 +4,8 @@ use wide::{f32x8, f64x4, i32x8};
 
 use super::lanes::Wide;
 use crate::select::{
-    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+    self, Affine, Band, BandRows, BandShell, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered,
+    SelectTable, Shell,
 };
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<Wide>();
@@ -94,5 +95,18 @@ impl EstimateShell for Wide {
     unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
         // SAFETY: the same contract.
         unsafe { select::least_estimates(Wide, sums, adds, line, out) }
+    }
+}
+
+impl BandShell for Wide {
+    unsafe fn bands_reaching(
+        rows: BandRows<'_>,
+        band: Band,
+        level: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: the same contract.
+        unsafe { select::bands_reaching(Wide, rows, band, level, ids, out) }
     }
 }

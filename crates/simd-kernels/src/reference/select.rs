@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::select::{Affine, LEAST_ESTIMATES, Ordered};
+use crate::select::{Affine, Band, BandRows, LEAST_ESTIMATES, Ordered};
 
 /// All values below `threshold`, with their places.
 pub fn select_below<T: Ordered>(values: &[T], threshold: T) -> Vec<(usize, T)> {
@@ -13,6 +13,17 @@ pub fn select_below<T: Ordered>(values: &[T], threshold: T) -> Vec<(usize, T)> {
 pub fn select_estimates_below(sums: &[i32], adds: &[f32], line: Affine, threshold: f32) -> Vec<(usize, f32)> {
     let estimates: Vec<f32> = sums.iter().zip(adds).map(|(&sum, &add)| line.estimate(sum, add)).collect();
     select_below(&estimates, threshold)
+}
+
+/// All upper ends of bands not below `level`, with their places.
+pub fn select_bands_reaching(rows: BandRows<'_>, band: Band, level: f32) -> Vec<(usize, f32)> {
+    let parts = rows.subtrahends.iter().zip(rows.remainders).zip(rows.scales);
+    let uppers = parts.enumerate().map(|(at, ((&subtrahend, &remainder), &scale))| {
+        let minuend = rows.minuends.and_then(|minuends| minuends.get(at)).copied();
+        (at, band.upper(subtrahend, minuend, remainder, scale))
+    });
+    // NaN is not below anything.
+    uppers.filter(|(_, upper)| upper.partial_cmp(&level) != Some(Ordering::Less)).collect()
 }
 
 /// The least of every 64th estimate, infinity where there is none; NaN is passed over.

@@ -9,11 +9,14 @@
 //! All results are exact and equal on every tier. NaN is never below anything.
 
 mod argmin;
+mod bands;
 mod below;
 mod estimates;
 mod top_k;
 
 pub(crate) use argmin::argmin;
+pub use bands::{Band, BandRows};
+pub(crate) use bands::{BandShell, bands_reaching};
 pub(crate) use below::below;
 pub use estimates::{Affine, LEAST_ESTIMATES};
 pub(crate) use estimates::{Estimate, EstimateShell, estimates_below, least_estimates};
@@ -126,17 +129,21 @@ pub(crate) struct SelectTable {
     pub(crate) i32: SelectKernels<i32>,
     pub(crate) estimates: EstimatesBelow,
     pub(crate) least_estimates: LeastEstimates,
+    pub(crate) bands: BandsReaching,
 }
 
 /// Sums, adds, line, threshold, and the places of ids and values.
 type EstimatesBelow = unsafe fn(&[i32], &[f32], Affine, f32, &mut [u32], &mut [f32]) -> usize;
+
+/// Rows, band, level, and the places of ids and values.
+type BandsReaching = unsafe fn(BandRows<'_>, Band, f32, &mut [u32], &mut [f32]) -> usize;
 
 /// Sums, adds, line, and the places of the least.
 type LeastEstimates = unsafe fn(&[i32], &[f32], Affine, &mut [f32; LEAST_ESTIMATES]);
 
 impl SelectTable {
     /// The functions as `S` compiles them.
-    pub(crate) const fn of<S: Shell<f32> + Shell<f64> + Shell<i32> + EstimateShell>() -> Self {
+    pub(crate) const fn of<S: Shell<f32> + Shell<f64> + Shell<i32> + EstimateShell + BandShell>() -> Self {
         const fn of<T: Ordered, S: Shell<T>>() -> SelectKernels<T> {
             SelectKernels { below: S::below, argmin: S::argmin, top_k: S::top_k }
         }
@@ -146,6 +153,7 @@ impl SelectTable {
             i32: of::<i32, S>(),
             estimates: S::estimates_below,
             least_estimates: S::least_estimates,
+            bands: S::bands_reaching,
         }
     }
 }
@@ -262,6 +270,47 @@ impl Kernels {
         // SAFETY: the table is only handed out when the CPU has the tier's features; inputs are equally long.
         unsafe { (self.select.least_estimates)(sums, adds, line, out) };
         Ok(())
+    }
+
+    /// Of the rows' bands those whose upper ends are not below `level`, in their order: places and upper ends; returns how many.
+    /// The very values of [`Band::upper`]; NaN is not below anything, so that no row is lost to it. Complexity O(n); no
+    /// allocation.
+    ///
+    /// Both outputs must have room for every row, whatever the level. What they hold beyond the returned count is
+    /// unspecified.
+    ///
+    /// # Errors
+    /// [`ShapeError`] unless all parts of `rows` are equally long and the outputs at least as long, and if a place would not
+    /// fit 32 bits; nothing is written.
+    ///
+    /// ```
+    /// use simd_kernels::{Band, BandRows, Kernels};
+    /// let (products, remainders) = ([0.5, -0.25, 0.0], [0.25, 1.0, 0.5]);
+    /// let rows = BandRows { subtrahends: &products, minuends: None, remainders: &remainders, scales: &[1.0; 3] };
+    /// let band = Band { weight: 1.0, remainder: 0.5, slack: 0.125 };
+    /// let (mut ids, mut uppers) = ([0; 3], [0.0; 3]);
+    /// let n = Kernels::active()?.select_bands_reaching(rows, band, 0.75, &mut ids, &mut uppers)?;
+    /// assert_eq!((&ids[..n], &uppers[..n]), (&[0, 1][..], &[0.75, 0.875][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn select_bands_reaching(
+        &self,
+        rows: BandRows<'_>,
+        band: Band,
+        level: f32,
+        out_ids: &mut [u32],
+        out_uppers: &mut [f32],
+    ) -> Result<usize, ShapeError> {
+        let len = rows.subtrahends.len();
+        expect_ids(0, len)?;
+        expect_len("rows.minuends", len, rows.minuends.map_or(len, <[f32]>::len))?;
+        expect_len("rows.remainders", len, rows.remainders.len())?;
+        expect_len("rows.scales", len, rows.scales.len())?;
+        expect_room("out_ids", len, out_ids.len())?;
+        expect_room("out_uppers", len, out_uppers.len())?;
+        // SAFETY: the table is only handed out when the CPU has the tier's features; inputs are equally long and the
+        // outputs have room.
+        Ok(unsafe { (self.select.bands)(rows, band, level, out_ids, out_uppers) })
     }
 
     /// The place and value of the least value, the first of equals; NaN never wins. `None` if there is no

@@ -2,7 +2,8 @@
 //! deeper; here they run wherever the table runs, on emulated CPUs too.
 
 use simd_kernels::{
-    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real, reference,
+    Affine, Band, BandRows, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS,
+    Real, reference,
 };
 
 use super::{Judge, Random, Tally, Truth};
@@ -17,6 +18,7 @@ pub(super) fn of_table(kernels: &'static Kernels, tally: &mut Tally) {
     selection::<f64>(kernels, "select_f64", tally);
     selection::<i32>(kernels, "select_i32", tally);
     estimates(kernels, tally);
+    bands(kernels, tally);
     near::<f32>(kernels, "near_f32", tally);
     near::<f64>(kernels, "near_f64", tally);
 }
@@ -147,6 +149,29 @@ fn estimates(kernels: &'static Kernels, tally: &mut Tally) {
         let expected: Vec<_> =
             reference::select::least_estimates(&sums, &adds, line).into_iter().enumerate().collect();
         judge.chosen("", &ids, &least, &expected);
+    }
+}
+
+fn bands(kernels: &'static Kernels, tally: &mut Tally) {
+    let band = Band { weight: 0.7, remainder: 1.3, slack: 0.01 };
+    for len in 1..=150 {
+        let parts: [Vec<f32>; 4] = [1.0, 0.9, 0.3, 0.2].map(|spread| draw::<f32>(len, spread));
+        let [subtrahends, minuends, remainders, scales] = &parts;
+        for minuends in [None, Some(&minuends[..])] {
+            let rows = BandRows { subtrahends, minuends, remainders, scales };
+            let all = reference::select::select_bands_reaching(rows, band, f32::NEG_INFINITY);
+            let level = all[len / 2].1;
+            let mut judge = Judge { name: "select_bands_reaching_f32", dim: len, tally };
+            let (mut ids, mut count) = (vec![0; len], 0);
+            let kept = judge.call("", len, |out| {
+                count = kernels.select_bands_reaching(rows, band, level, &mut ids, out)?;
+                Ok(())
+            });
+            // The judge expects ids from 5 on.
+            ids.iter_mut().for_each(|id| *id = id.wrapping_add(5));
+            let expected = reference::select::select_bands_reaching(rows, band, level);
+            judge.chosen("", &ids[..count], &kept[..count], &expected);
+        }
     }
 }
 

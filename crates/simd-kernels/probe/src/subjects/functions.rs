@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::hint::black_box;
 
 use simd_kernels::{
-    Affine, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS, Real, reference,
+    Affine, Band, BandRows, Covariance, Distance, Element, Kernels, LEAST_ESTIMATES, Ordered, PANEL_ROWS,
+    Real, reference,
 };
 
 use super::Subject;
@@ -20,6 +21,7 @@ pub(super) fn of_table(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     selection::<f64>(kernels, "f64", list);
     selection::<i32>(kernels, "i32", list);
     estimates(kernels, list);
+    bands(kernels, list);
     near::<f32>(kernels, list);
     near::<f64>(kernels, list);
 }
@@ -141,6 +143,28 @@ fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     };
     add(list, "least_estimates_f32".to_owned(), &vec![0.5f32; COUNT], work, move |x| {
         black_box(reference::select::least_estimates(black_box(&twin_sums), x, line));
+    });
+}
+
+fn bands(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    // Every estimate once, in no order; the level lets one in fifty pass.
+    let minuends: Vec<f32> = (0..COUNT).map(|index| (index * 1_031 % COUNT) as f32).collect();
+    let (remainders, scales) = (vec![0.5f32; COUNT], vec![1.0f32; COUNT]);
+    let band = Band { weight: 1.0, remainder: 2.0, slack: 1.0 };
+    let level = COUNT as f32 / 50.0 * 49.0;
+    let twin = (minuends.clone(), remainders.clone(), scales.clone());
+    let room = RefCell::new((vec![0; COUNT], vec![0.0; COUNT]));
+    let work = move |x: &mut [f32]| {
+        let (ids, uppers) = &mut *room.borrow_mut();
+        let (subtrahends, minuends) = (&*x, Some(black_box(&minuends[..])));
+        let rows = BandRows { subtrahends, minuends, remainders: &remainders, scales: &scales };
+        black_box(kernels.select_bands_reaching(rows, band, level, ids, uppers).expect("room for all"));
+    };
+    let name = "select_bands_reaching_f32".to_owned();
+    add(list, name, &vec![0.5f32; COUNT], work, move |x| {
+        let (minuends, remainders, scales) = &twin;
+        let rows = BandRows { subtrahends: x, minuends: Some(black_box(minuends)), remainders, scales };
+        black_box(reference::select::select_bands_reaching(rows, band, level));
     });
 }
 

@@ -9,7 +9,8 @@ use pulp::aarch64::Neon;
 use pulp::cast;
 
 use crate::select::{
-    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+    self, Affine, Band, BandRows, BandShell, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered,
+    SelectTable, Shell,
 };
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<Neon>();
@@ -225,5 +226,19 @@ impl EstimateShell for Neon {
     unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::least_estimates(Neon::new_unchecked(), sums, adds, line, out) }
+    }
+}
+
+impl BandShell for Neon {
+    #[target_feature(enable = "neon")]
+    unsafe fn bands_reaching(
+        rows: BandRows<'_>,
+        band: Band,
+        level: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::bands_reaching(Neon::new_unchecked(), rows, band, level, ids, out) }
     }
 }

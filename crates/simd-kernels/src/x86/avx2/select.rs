@@ -9,7 +9,8 @@ use pulp::cast;
 use pulp::x86::V3;
 
 use crate::select::{
-    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+    self, Affine, Band, BandRows, BandShell, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered,
+    SelectTable, Shell,
 };
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<V3>();
@@ -215,5 +216,19 @@ impl EstimateShell for V3 {
     unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::least_estimates(V3::new_unchecked(), sums, adds, line, out) }
+    }
+}
+
+impl BandShell for V3 {
+    #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt")]
+    unsafe fn bands_reaching(
+        rows: BandRows<'_>,
+        band: Band,
+        level: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::bands_reaching(V3::new_unchecked(), rows, band, level, ids, out) }
     }
 }

@@ -10,7 +10,8 @@ use pulp::cast;
 use pulp::x86::V4;
 
 use crate::select::{
-    self, Affine, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered, SelectTable, Shell,
+    self, Affine, Band, BandRows, BandShell, Compare, Estimate, EstimateShell, LEAST_ESTIMATES, Ordered,
+    SelectTable, Shell,
 };
 
 pub(super) const SELECT: SelectTable = SelectTable::of::<V4>();
@@ -181,5 +182,21 @@ impl EstimateShell for V4 {
     unsafe fn least_estimates(sums: &[i32], adds: &[f32], line: Affine, out: &mut [f32; LEAST_ESTIMATES]) {
         // SAFETY: this function has the token's features; the contract is the same.
         unsafe { select::least_estimates(V4::new_unchecked(), sums, adds, line, out) }
+    }
+}
+
+impl BandShell for V4 {
+    #[target_feature(
+        enable = "avx2,fma,f16c,popcnt,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+    )]
+    unsafe fn bands_reaching(
+        rows: BandRows<'_>,
+        band: Band,
+        level: f32,
+        ids: &mut [u32],
+        out: &mut [f32],
+    ) -> usize {
+        // SAFETY: this function has the token's features; the contract is the same.
+        unsafe { select::bands_reaching(V4::new_unchecked(), rows, band, level, ids, out) }
     }
 }
