@@ -195,6 +195,17 @@ pub const FAMILIES: &[Family] = &[
             body(Tier::NeonDot, 1.5, &[need(&["sdot", "udot"], 128)]),
         ],
     },
+    Family {
+        kernels: &["word_panels"],
+        divides: false,
+        bodies: &[
+            baseline(8.0, &[need(&["pmaddwd", "pmull", "smlal", "smull"], 128)]),
+            body(Tier::Avx2, 40.0, &[need(&["vpmaddwd"], 256)]),
+            body(Tier::Avx512, 80.0, &[need(&["vpmaddwd"], 512)]),
+            body(Tier::Avx512Icl, 150.0, &[need(&["vpdpwssd"], 512)]),
+            body(Tier::Neon, 1.5, &[need(&["smlal"], 128)]),
+        ],
+    },
     Family { kernels: &["code_panels_u2", "code_panels_u4"], divides: false, bodies: CODE_PANELS_SMALL },
     Family { kernels: &["code_panels_u8"], divides: false, bodies: CODE_PANELS_U8 },
     Family { kernels: &["lookup_u4"], divides: false, bodies: LOOKUP_U4 },

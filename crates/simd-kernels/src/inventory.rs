@@ -13,6 +13,7 @@ use crate::select::{Ordered, SelectKernels, SelectTable};
 use crate::table::{Distances, Forms, Kernels, table_of};
 use crate::tier::Tier;
 use crate::wht::WalshHadamardTable;
+use crate::word_panels::WordPanelForms;
 
 /// One function of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
         panel_u8,
         panel_i8,
         code_panels,
+        word_panels,
         lookup,
         math,
         walsh_hadamard,
@@ -75,6 +77,8 @@ pub fn inventory(tier: Tier) -> Vec<Entry> {
     list.one("code_panels_u2", u2.inner_product as usize);
     list.one("code_panels_u4", u4.inner_product as usize);
     list.one("code_panels_u8", u8.inner_product as usize);
+    let WordPanelForms { inner_product } = word_panels;
+    list.one("word_panels", *inner_product as usize);
     let LookupTable { u4, u6, u8 } = lookup;
     list.lookup("lookup_u4", u4);
     list.lookup("lookup_u6", u6);

@@ -23,13 +23,14 @@
 //! | squared distance to codes of mixed width: [`Kernels::codes_mixed`] | codes | pair, rows, ids, tile |
 //! | many queries · interleaved rows: [`Kernels::panels`] | `f32 f64 u8 i8` | inner product, L2² |
 //! | many `i8` queries · interleaved 2-, 4- or 8-bit codes: [`Kernels::code_panels_u4`], … | codes | inner product |
+//! | many `i16` queries · interleaved `i16` rows: [`Kernels::word_panels`] | `i16` | inner product |
 //! | sums of table entries looked up by 4-, 6- or 8-bit codes: [`Kernels::lookup_u4`], … | codes | blocks of 64 rows |
 //! | one query · a leaf, sixteen boxes: [`Kernels::panel_within`], [`Kernels::box_bounds`], … | `f32 f64` | L2², unfused |
 //! | exp, sqrt, RBF, Matérn: [`Kernels::exp`], [`Kernels::sqrt`], [`Kernels::covariance`] | `f32 f64` | in place |
 //! | Walsh-Hadamard: [`Kernels::walsh_hadamard`] | `f32 f64` | in place |
 //! | [`Kernels::select_below`], [`Kernels::argmin`], [`Kernels::top_k`] | `f32 f64 i32` | slices |
 //! | [`Kernels::select_estimates_below`], [`Kernels::least_estimates`] | `i32` sums to `f32` | slices |
-//! | [`Kernels::select_bands_reaching`] | `f32` estimates with widths | slices |
+//! | [`Kernels::select_bands_reaching`] | `i32` sums to `f32` with widths | slices |
 //!
 //! *pair* is one against one; *rows* one query against rows that follow one another; *ids* one query against rows
 //! picked by number, fetched ahead; *tile* many against many. Use the widest form that fits: a block call shares the
@@ -85,6 +86,7 @@ mod table;
 mod tier;
 mod view;
 mod wht;
+mod word_panels;
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
@@ -103,3 +105,4 @@ pub use select::{Affine, Band, BandRows, LEAST_ESTIMATES, Ordered};
 pub use table::{BitForms, CodeForms, DistanceForms, Forms, Kernels};
 pub use tier::{Capabilities, TIER_VARIABLE, Tier, TierError, capabilities};
 pub use view::{Rows, ShapeError};
+pub use word_panels::{WordPanelForms, WordPanels};

@@ -86,7 +86,7 @@ pub(crate) fn values<T: Real + Ordered, S: Both<T>>(x: Sums<T, S>) -> Values<T, 
 
 /// The other way round.
 #[inline(always)]
-fn sums<T: Real + Ordered, S: Both<T>>(x: Values<T, S>) -> Sums<T, S> {
+pub(crate) fn sums<T: Real + Ordered, S: Both<T>>(x: Values<T, S>) -> Sums<T, S> {
     // SAFETY: as above.
     unsafe { std::mem::transmute_copy(&x) }
 }

@@ -18,6 +18,8 @@ use crate::select::SelectTable;
 use crate::tier::{Tier, TierError, capabilities};
 use crate::view::{Rows, ShapeError, expect_len};
 use crate::wht::WalshHadamardTable;
+use crate::word_panels::WordPanelForms;
+pub(crate) use crate::word_panels::word_panel_forms;
 
 /// Measures a query against rows picked by id; `false`, with nothing written, if an id names no row.
 type IdsKernel<Q, E, O> = unsafe fn(&[Q], Rows<'_, E>, &[u32], &mut [O]) -> bool;
@@ -175,6 +177,7 @@ pub struct Kernels {
     pub(crate) panel_u8: PanelForms<u8>,
     pub(crate) panel_i8: PanelForms<i8>,
     pub(crate) code_panels: CodePanelTable,
+    pub(crate) word_panels: WordPanelForms,
     pub(crate) lookup: LookupTable,
     pub(crate) math: MathTable,
     pub(crate) walsh_hadamard: WalshHadamardTable,

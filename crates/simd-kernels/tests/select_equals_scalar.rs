@@ -185,17 +185,17 @@ fn estimates_of_every_length_round_as_the_scalar_twin_does() {
 #[test]
 fn bands_of_every_length_round_as_the_scalar_twin_does() {
     // Fused products would round these otherwise.
-    let band = Band { weight: 1.0 / 3.0, remainder: 0.7, slack: 0.1 };
+    let band = Band { weight: 1.0 / 3.0, base: 0.11, slope: 0.3e-6, remainder: 0.7, slack: 0.1 };
     for len in (0..=140).chain([1000]) {
         let part = |seed: usize| -> Vec<f32> {
             (0..len).map(|i| (value(len + seed, i) % 2_000_000) as f32 * 1e-6 - 1.0).collect()
         };
-        let (mut subtrahends, minuends, remainders, scales) = (part(1), part(2), part(3), part(4));
+        let sums: Vec<i32> = (0..len).map(|i| value(len + 1, i) as i32 >> 8).collect();
+        let (minuends, mut remainders, scales) = (part(2), part(3), part(4));
         // Rows that say nothing are never lost.
-        subtrahends.iter_mut().step_by(9).for_each(|x| *x = f32::NAN);
+        remainders.iter_mut().step_by(9).for_each(|x| *x = f32::NAN);
         for minuends in [None, Some(&minuends[..])] {
-            let rows =
-                BandRows { subtrahends: &subtrahends, minuends, remainders: &remainders, scales: &scales };
+            let rows = BandRows { sums: &sums, minuends, remainders: &remainders, scales: &scales };
             for level in [0.7, 0.0, f32::NEG_INFINITY, f32::INFINITY, f32::NAN] {
                 let level = if level == 0.0 {
                     // One row's very end, which reaches it.
@@ -227,8 +227,8 @@ fn bands_of_unequal_lengths_are_refused() {
     let kernels = Kernels::active().unwrap();
     let (mut ids, mut uppers) = ([7; 2], [7.0; 2]);
     let two = [1.0f32; 2];
-    let band = Band { weight: 1.0, remainder: 1.0, slack: 1.0 };
-    let rows = BandRows { subtrahends: &two, minuends: Some(&two), remainders: &two, scales: &two };
+    let band = Band { weight: 1.0, base: 0.0, slope: 1.0, remainder: 1.0, slack: 1.0 };
+    let rows = BandRows { sums: &[1; 2], minuends: Some(&two), remainders: &two, scales: &two };
     let refused = |rows, expected| {
         let mut uppers = [7.0; 2];
         assert_eq!(kernels.select_bands_reaching(rows, band, 0.0, &mut [7; 2], &mut uppers), Err(expected));

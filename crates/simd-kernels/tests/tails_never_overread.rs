@@ -8,7 +8,7 @@
 use bytemuck::Pod;
 use simd_kernels::{
     Affine, Band, BandRows, CodeBlocks, CodePanelForms, CodePanels, Distance, Element, Forms, Kernels,
-    LEAST_ESTIMATES, LookupForms, LookupTables, Measure, Ordered, Real, Rows, Tier, bf16, f16,
+    LEAST_ESTIMATES, LookupForms, LookupTables, Measure, Ordered, Real, Rows, Tier, WordPanels, bf16, f16,
 };
 
 /// Whole pages of memory with a forbidden page on either side.
@@ -202,6 +202,29 @@ fn code_panels_stay_inside_their_arguments() {
 }
 
 #[test]
+fn word_panels_stay_inside_their_arguments() {
+    let (mut queries, mut data, mut results) =
+        (Guarded::new(13 * 40 * 2), Guarded::new(3 * 16 * 40 * 2), Guarded::new(13 * 48 * 4));
+    for kernels in available() {
+        for dim in [2, 4, 6, 30, 40] {
+            for (count, panels) in [(1, 1), (1, 3), (4, 2), (13, 3)] {
+                for at_end in [true, false] {
+                    let queries = queries.slice::<i16>(count * dim, at_end);
+                    queries.fill(-3);
+                    let data = data.slice::<i16>(panels * 16 * dim, at_end);
+                    data.fill(5);
+                    let out = results.slice::<i32>(count * panels * 16, at_end);
+                    out.fill(1);
+                    let view = WordPanels::new(data, dim).unwrap();
+                    kernels.word_panels().inner_product(queries, view, out).unwrap();
+                    assert!(out.iter().all(|&sum| sum == -15 * dim as i32));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn bits_and_codes_stay_inside_their_arguments() {
     for kernels in available() {
         walk(kernels.hamming(), 1, 1);
@@ -257,19 +280,20 @@ fn estimates(kernels: &Kernels) {
 /// Bands likewise, with minuends and without.
 fn bands(kernels: &Kernels) {
     let mut memory: [Guarded; 6] = std::array::from_fn(|_| Guarded::new(200 * size_of::<f32>()));
-    let band = Band { weight: 1.0, remainder: 2.0, slack: 1.0 };
+    let band = Band { weight: 1.0, base: 0.0, slope: 0.5, remainder: 2.0, slack: 1.0 };
     for len in 0..=200 {
         for at_end in [true, false] {
-            let [subtrahends, minuends, remainders, scales, ids, uppers] = &mut memory;
-            let [subtrahends, minuends, remainders, scales] =
-                [subtrahends, minuends, remainders, scales].map(|part| part.slice::<f32>(len, at_end));
-            subtrahends.fill(1.0);
+            let [sums, minuends, remainders, scales, ids, uppers] = &mut memory;
+            let sums = sums.slice::<i32>(len, at_end);
+            let [minuends, remainders, scales] =
+                [minuends, remainders, scales].map(|part| part.slice::<f32>(len, at_end));
+            sums.fill(2);
             minuends.fill(3.0);
             remainders.fill(0.5);
             scales.fill(2.0);
             let (ids, uppers) = (ids.slice(len, at_end), uppers.slice(len, at_end));
-            for (minuends, upper) in [(Some(&*minuends), 8.0), (None, 4.0)] {
-                let rows = BandRows { subtrahends, minuends, remainders, scales };
+            for (minuends, upper) in [(Some(&*minuends), 7.0), (None, 5.0)] {
+                let rows = BandRows { sums, minuends, remainders, scales };
                 for (level, expected) in [(upper, len), (upper + 0.5, 0)] {
                     assert_eq!(kernels.select_bands_reaching(rows, band, level, ids, uppers), Ok(expected));
                 }

@@ -171,14 +171,13 @@ pub(super) fn estimates(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteErro
 pub(super) fn bands(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
     let mut minuends = AlignedVec::zeroed(LEN)?;
     minuends.iter_mut().enumerate().for_each(|(at, place)| *place = scattered(at) as f32);
-    let mut others: [AlignedVec<f32>; 3] =
-        [AlignedVec::zeroed(LEN)?, AlignedVec::zeroed(LEN)?, AlignedVec::zeroed(LEN)?];
-    for (other, value) in others.iter_mut().zip([0.25f32, 0.5, 1.0]) {
-        other.iter_mut().for_each(|place| *place = value);
-    }
-    let [subtrahends, remainders, scales] = &others;
+    let (mut sums, mut remainders, mut scales) =
+        (AlignedVec::zeroed(LEN)?, AlignedVec::zeroed(LEN)?, AlignedVec::zeroed(LEN)?);
+    sums.iter_mut().for_each(|place| *place = 1);
+    remainders.iter_mut().for_each(|place| *place = 0.5f32);
+    scales.iter_mut().for_each(|place| *place = 1.0f32);
     let (mut ids, mut uppers) = (vec![0; LEN], vec![0.0; LEN]);
-    let band = Band { weight: 1.0, remainder: 2.0, slack: 1.0 };
+    let band = Band { weight: 1.0, base: 0.0, slope: 0.25, remainder: 2.0, slack: 1.0 };
     let bytes = 4 * size_of::<f32>();
     let what = format!("{LEN} rows, 2 % reach");
     let named = Case {
@@ -189,7 +188,7 @@ pub(super) fn bands(visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
     visitor(&named, &mut |kernels, times| {
         for _ in 0..times {
             let minuends = Some(black_box(&*minuends));
-            let rows = BandRows { subtrahends, minuends, remainders, scales };
+            let rows = BandRows { sums: &sums, minuends, remainders: &remainders, scales: &scales };
             let level = (LEN - HITS) as f32;
             black_box(kernels.select_bands_reaching(rows, band, level, &mut ids, &mut uppers)?);
         }

@@ -1,10 +1,11 @@
 //! What a block's pivots say about a query, and every rounding error that this has to allow for.
 
-use simd_kernels::{Covariance, Panels, Rows};
+use simd_kernels::{Band, Covariance, Panels, Rows, WordPanels};
 
 use super::error::ResidualError;
 use super::field::{Feature, Field, Queries};
 use super::pivots::Block;
+use super::words::WORDS;
 
 /// Unit roundoffs.
 pub(super) const UNIT: f64 = f64::EPSILON / 2.0;
@@ -13,6 +14,8 @@ pub(super) const UNIT_F32: f32 = f32::EPSILON / 2.0;
 /// A query's bounds with respect to a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueryBounds {
+    /// |h|, not rounded down.
+    pub(super) length: f32,
     /// Bound on √(|x_q|² − |h|²).
     pub(super) remainder: f32,
     /// What bounds of members are to be widened by, over sⱼ.
@@ -72,7 +75,8 @@ impl Block {
         let own = self.query_error(field, norm, error, queries.tails[i]) + projection_error;
         let left = (feature_norm - coordinates).max(0.0) + self.remainder_slack(own, error, length);
         let remainder = (left.sqrt() as f32).next_up();
-        let in_product = (self.size() as f64 / 2.0 + 39.0) * f64::from(UNIT_F32) + 2.0 * self.gram_error;
+        // The few roundings after the products of words, and a basis that is not quite orthonormal.
+        let in_product = 64.0 * f64::from(UNIT_F32) + 2.0 * self.gram_error;
         let mut slack = 1.5 * (own * self.largest_norm + self.coordinate_error * length)
             + in_product * length * self.largest_norm
             + 4.0 * error * self.scaled_error;
@@ -86,7 +90,8 @@ impl Block {
                 slack += covariance_error(field, f64::from(offset_norm), self.largest_offset) * weight;
             }
         }
-        QueryBounds { remainder, slack: (slack as f32).next_up(), upper }
+        let slack = (slack as f32).next_up();
+        QueryBounds { length: (length as f32).next_up(), remainder, slack, upper }
     }
 
     /// A query relative to the block's centre, for `covariances`; returns the squared norm.
@@ -113,16 +118,32 @@ impl Block {
         Ok(field.kernels.covariance(field.covariance, 1.0, field.variance as f32, out)?)
     }
 
-    /// h·g of every query with every member, padding included.
+    /// h·(g / sⱼ − middle) of every query with every member, padding included, in units of [`unit`](Self::unit).
     pub(super) fn products(
         &self,
         field: &Field,
-        queries: &[f32],
-        out: &mut [f32],
+        queries: &[i16],
+        out: &mut [i32],
     ) -> Result<(), ResidualError> {
-        let rows = Rows::new(queries, self.size())?;
-        let panels = Panels::new(&self.coordinates, self.size())?;
-        Ok(field.kernels.panels::<f32>().inner_product(rows, panels, out)?)
+        let panels = WordPanels::new(&self.coordinates, self.size())?;
+        Ok(field.kernels.word_panels().inner_product(queries, panels, out)?)
+    }
+
+    /// A query's part of the members' bands, from its coordinates and how far off their words are.
+    pub(super) fn band(&self, bounds: &QueryBounds, coordinates: &[f32], off: f32, weight: f64) -> Band {
+        let (length, unit) = (f64::from(bounds.length), f64::from(WORDS));
+        let of_words = f64::from(off) * self.packed.longest + length * self.packed.off;
+        let base = match self.feature {
+            Feature::Residual => 0.0,
+            Feature::LowRank => coordinates.iter().zip(&self.middle).map(|(x, m)| f64::from(*x) * m).sum(),
+        };
+        Band {
+            weight: weight as f32,
+            base: base as f32,
+            slope: (length / unit * (self.packed.longest / unit)) as f32,
+            remainder: bounds.remainder,
+            slack: bounds.slack + ((1.01 * of_words) as f32).next_up(),
+        }
     }
 }
 

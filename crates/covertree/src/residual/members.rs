@@ -4,11 +4,11 @@ use layouts::Neighbor;
 use simd_kernels::{Band, BandRows};
 
 use super::ResidualIndex;
-use super::bounds::QueryBounds;
 use super::error::ResidualError;
 use super::field::Feature;
 use super::order::Range;
 use super::search::{ROUNDING, Scratch, TILE};
+use super::words::add_row;
 
 /// Active queries whose bounds are computed together: their products with a block stay in the second-level cache.
 const CHUNK: usize = 48;
@@ -60,7 +60,7 @@ impl Members<'_> {
         }
         let minuend = self.rows.minuends.map(|minuends| minuends[at]);
         let (remainder, scale) = (self.rows.remainders[at], self.rows.scales[at]);
-        let upper = self.band.upper(self.rows.subtrahends[at], minuend, remainder, scale);
+        let upper = self.band.upper(self.rows.sums[at], minuend, remainder, scale);
         (self.ids[at] < self.limit).then_some(upper)
     }
 }
@@ -96,13 +96,17 @@ impl ResidualIndex {
         let (count, size, range) = (scratch.queries.len(), block.size(), block.range);
         let coordinates = &scratch.coordinates[scratch.offsets[index]..];
         scratch.active_rows.clear();
+        scratch.bands.clear();
         for &i in &scratch.active[chunk.clone()] {
-            scratch.active_rows.extend_from_slice(&coordinates[i * size..(i + 1) * size]);
+            let (bounds, weight) = (&scratch.bounds[index * count + i], scratch.queries.weights[i]);
+            let coordinates = &coordinates[i * size..(i + 1) * size];
+            let off = add_row(coordinates, bounds.length, &mut scratch.active_rows);
+            scratch.bands.push(block.band(bounds, coordinates, off, weight));
         }
         let padded = block.remainders.len();
         let rows = chunk.len().next_multiple_of(TILE);
-        scratch.active_rows.resize(rows * size, 0.0);
-        scratch.products.resize(rows * padded, 0.0);
+        scratch.active_rows.resize(rows * size, 0);
+        scratch.products.resize(rows * padded, 0);
         block.products(&self.field, &scratch.active_rows, &mut scratch.products)?;
         let low_rank = block.feature == Feature::LowRank;
         if low_rank {
@@ -111,20 +115,19 @@ impl ResidualIndex {
         let ids = &self.order.ids[range.start..range.end()];
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
-        let Scratch { active, products, covariances, queries, bounds, states, lowers, .. } = scratch;
+        let Scratch { active, products, covariances, queries, bands, states, lowers, .. } = scratch;
         let (hits, hit_bounds) = (&mut scratch.hits, &mut scratch.hit_bounds);
         for (row, (&i, products)) in active[chunk].iter().zip(products.chunks_exact(padded)).enumerate() {
             let limit = queries.limits[i];
             let all = limit as usize > self.field.len();
-            let QueryBounds { remainder, slack, .. } = bounds[index * count + i];
             let members = Members {
                 rows: BandRows {
-                    subtrahends: &products[..range.len],
+                    sums: &products[..range.len],
                     minuends: low_rank.then(|| &covariances[row * padded..row * padded + range.len]),
                     remainders: &block.remainders[..range.len],
                     scales: &block.scales[..range.len],
                 },
-                band: Band { weight: queries.weights[i] as f32, remainder, slack },
+                band: bands[row],
                 ids,
                 own: if all { (queries.places[i] as usize).wrapping_sub(range.start) } else { usize::MAX },
                 limit,

@@ -36,6 +36,7 @@ mod pivots;
 mod probe;
 mod search;
 mod table;
+mod words;
 
 pub use error::ResidualError;
 pub use factor::Factor;

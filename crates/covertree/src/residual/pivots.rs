@@ -10,7 +10,7 @@
 //! * **Low rank**, for rough ones, whose residual features have no few directions: features w v, of which a block
 //!   has few. ρ = k w_q w_j − ⟨w_q v_q, w_j v_j⟩, with k computed for each member, in `f32`.
 //!
-//! Coordinates are stored in `f32`: a stored coordinate is *some* number near the true one. How near, and how far the
+//! Coordinates are stored rounded: a stored coordinate is *some* number near the true one. How near, and how far the
 //! computed basis is from orthonormal, is bounded here; `bounds.rs` adds it wherever a bound is used.
 
 use layouts::AlignedVec;
@@ -23,6 +23,7 @@ use super::error::ResidualError;
 use super::field::{Feature, Field};
 use super::order::Range;
 use super::probe::{Probe, tail_error};
+use super::words::{Packed, pack_rows};
 
 /// Points in a block, at least, where a larger one is not explained.
 const LEAST: usize = 256;
@@ -37,8 +38,11 @@ pub(super) struct Block {
     /// Places of the pivots, without those that fill up panels.
     pub(super) pivots: Vec<u32>,
     pub(super) probe: Probe,
-    /// Coordinates of the members, in panels.
-    pub(super) coordinates: AlignedVec<f32>,
+    /// Coordinates of the members over sⱼ and less `middle`, in panels of words.
+    pub(super) coordinates: AlignedVec<i16>,
+    pub(super) packed: Packed,
+    /// For low-rank features, whose members are much alike, their mean; zeros for others.
+    pub(super) middle: Vec<f64>,
     /// Bound on √(|x_j|² − |g_j|²), padded to panels.
     pub(super) remainders: Vec<f32>,
     pub(super) largest_remainder: f32,
@@ -181,15 +185,6 @@ impl Block {
             Feature::LowRank => self.make_explicit(field, basis, &mut columns, scratch)?,
         };
         scratch.columns = columns;
-        scratch.rounded.resize_stale(range.len * size)?;
-        let lines = scratch.rounded.chunks_exact_mut(size).zip(scratch.coordinates.chunks_exact(MOST));
-        for (to, from) in lines {
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = from as f32;
-            }
-        }
-        pack(Rows::new(&scratch.rounded, size)?, &mut self.coordinates)?;
-
         let scales: Vec<f64> = match self.feature {
             Feature::Residual => vec![1.0; range.len],
             Feature::LowRank => field.weights[range.start..range.end()].to_vec(),
@@ -205,6 +200,17 @@ impl Block {
                 .fold(0.0, |most, (norm, s)| f64::max(most, norm / s))
         };
         self.largest_norm = scaled(&scratch.coordinates) * 1.000_001;
+        self.middle.clear();
+        self.middle.resize(size, 0.0);
+        if self.feature == Feature::LowRank {
+            for (row, s) in scratch.coordinates.chunks_exact(MOST).zip(&scales) {
+                for (middle, x) in self.middle.iter_mut().zip(row) {
+                    *middle += x / (s * range.len as f64);
+                }
+            }
+        }
+        let (rows, to) = (&scratch.coordinates, &mut self.coordinates);
+        self.packed = pack_rows(rows, (size, MOST), &scales, &self.middle, to)?;
         self.scaled_error =
             errors.iter().zip(&scales).fold(0.0, |most, (error, s)| f64::max(most, error / s));
         let feature_norm = |place: usize| self.feature.norm(field, place).sqrt();

@@ -9,7 +9,7 @@
 //! No step drops a member whose computed |ρ| could reach the k-th largest: all bounds carry their own error.
 
 use layouts::{AlignedVec, Neighbor, TopK};
-use simd_kernels::Rows;
+use simd_kernels::{Band, Rows};
 
 use super::ResidualIndex;
 use super::bounds::QueryBounds;
@@ -68,11 +68,12 @@ pub(super) struct Scratch {
     pub(super) active: Vec<usize>,
     /// Candidates that the active queries had before.
     pub(super) before: Vec<usize>,
-    pub(super) active_rows: Vec<f32>,
+    pub(super) active_rows: Vec<i16>,
+    pub(super) bands: Vec<Band>,
     pub(super) active_v: AlignedVec<f64>,
     pub(super) active_offsets: Vec<f32>,
     pub(super) active_norms: Vec<f32>,
-    pub(super) products: Vec<f32>,
+    pub(super) products: Vec<i32>,
     pub(super) covariances: Vec<f32>,
     pub(super) lowers: Vec<f32>,
     pub(super) hits: Vec<u32>,
@@ -189,7 +190,7 @@ impl ResidualIndex {
         }
         scratch.coordinates.resize(total, 0.0);
         scratch.bounds.clear();
-        let nothing = QueryBounds { remainder: 0.0, slack: 0.0, upper: f32::NEG_INFINITY };
+        let nothing = QueryBounds { length: 0.0, remainder: 0.0, slack: 0.0, upper: f32::NEG_INFINITY };
         scratch.bounds.resize(self.blocks.len() * count, nothing);
         let dim = self.field.dim();
         let queries = &mut scratch.queries;

@@ -20,6 +20,7 @@ mod panel;
 mod partial;
 mod rows;
 mod tile;
+mod word_panel;
 
 pub(crate) use code_panel::{CodePanelStep, code_panel};
 pub(crate) use ids::ids;
@@ -29,6 +30,7 @@ pub(crate) use panel::{PanelStep, panel};
 pub(crate) use partial::{read_partial, read_partial_32};
 pub(crate) use rows::rows;
 pub(crate) use tile::tile;
+pub(crate) use word_panel::{WordPanelStep, word_panel};
 
 use crate::element::{Distance, Element};
 

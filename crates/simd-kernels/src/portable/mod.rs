@@ -17,6 +17,7 @@ mod mixed;
 mod near;
 mod panel;
 mod select;
+mod word_panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -39,6 +40,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::U8,
     panel_i8: panel::I8,
     code_panels: code_panel::CODE_PANELS,
+    word_panels: word_panel::WORD_PANELS,
     lookup: lookup::LOOKUP,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,

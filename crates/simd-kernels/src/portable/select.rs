@@ -78,6 +78,11 @@ unsafe impl Estimate for Wide {
         let (sums, adds) = unsafe { (Compare::<i32>::load(self, sums), Compare::<f32>::load(self, adds)) };
         (base + adds) - slope * f32x8::from_i32x8(sums)
     }
+    #[inline(always)]
+    unsafe fn to_floats(self, from: *const i32) -> f32x8 {
+        // SAFETY: the caller vouches for 8 values.
+        f32x8::from_i32x8(unsafe { Compare::<i32>::load(self, from) })
+    }
 }
 
 impl EstimateShell for Wide {

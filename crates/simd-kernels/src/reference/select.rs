@@ -17,10 +17,10 @@ pub fn select_estimates_below(sums: &[i32], adds: &[f32], line: Affine, threshol
 
 /// All upper ends of bands not below `level`, with their places.
 pub fn select_bands_reaching(rows: BandRows<'_>, band: Band, level: f32) -> Vec<(usize, f32)> {
-    let parts = rows.subtrahends.iter().zip(rows.remainders).zip(rows.scales);
-    let uppers = parts.enumerate().map(|(at, ((&subtrahend, &remainder), &scale))| {
+    let parts = rows.sums.iter().zip(rows.remainders).zip(rows.scales);
+    let uppers = parts.enumerate().map(|(at, ((&sum, &remainder), &scale))| {
         let minuend = rows.minuends.and_then(|minuends| minuends.get(at)).copied();
-        (at, band.upper(subtrahend, minuend, remainder, scale))
+        (at, band.upper(sum, minuend, remainder, scale))
     });
     // NaN is not below anything.
     uppers.filter(|(_, upper)| upper.partial_cmp(&level) != Some(Ordering::Less)).collect()

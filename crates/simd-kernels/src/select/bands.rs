@@ -2,19 +2,23 @@
 
 use std::cmp::Ordering;
 
-use super::Compare;
+use super::{Compare, Estimate};
 use crate::lanes::Lanes;
-use crate::near::{Both, values};
+use crate::near::{Both, sums, values};
 
 /// What a query gives to the bands of rows.
 ///
-/// A row's band is its estimate `subtrahend`, or `minuend * (weight * scale) - subtrahend` where rows have minuends, give or
-/// take `remainder * (its remainder) + slack * scale`. By Cauchy and Schwarz that bounds an inner product of which only the
-/// part within some subspace was computed: remainders are the lengths of what lies outside of it.
+/// A row's band is its estimate `((weight * minuend - base) - slope * sum) * scale`, or `(base + slope * sum) * scale` where rows
+/// have no minuends, give or take `remainder * (its remainder) + slack * scale`. By Cauchy and Schwarz that bounds an inner product of which
+/// only the part within some subspace was computed, as an integer sum: remainders are the lengths of what lies outside of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Band {
     /// What minuends count, times a row's scale.
     pub weight: f32,
+    /// Added to what the sums count, times a row's scale.
+    pub base: f32,
+    /// What a unit of the sums counts, times a row's scale.
+    pub slope: f32,
     /// What a row's remainder adds to the width.
     pub remainder: f32,
     /// What a row's scale adds to the width.
@@ -24,8 +28,12 @@ pub struct Band {
 impl Band {
     /// The upper end of |estimate|. Every operation rounds by itself, here and in registers, so that all tiers agree.
     #[inline(always)]
-    pub fn upper(self, subtrahend: f32, minuend: Option<f32>, remainder: f32, scale: f32) -> f32 {
-        let estimate = minuend.map_or(subtrahend, |minuend| minuend * (self.weight * scale) - subtrahend);
+    pub fn upper(self, sum: i32, minuend: Option<f32>, remainder: f32, scale: f32) -> f32 {
+        let product = self.slope * sum as f32;
+        let estimate = match minuend {
+            Some(minuend) => (self.weight * minuend - self.base) - product,
+            None => self.base + product,
+        } * scale;
         estimate.abs() + self.width(remainder, scale)
     }
 
@@ -39,13 +47,13 @@ impl Band {
 /// The rows' parts of bands, one value a row in each; see [`Band`].
 #[derive(Clone, Copy, Debug)]
 pub struct BandRows<'a> {
-    /// Subtracted from minuends, or estimates by themselves.
-    pub subtrahends: &'a [f32],
+    /// Integer sums, such as [`WordPanelForms`](crate::WordPanelForms) gives.
+    pub sums: &'a [i32],
     /// What they are subtracted from.
     pub minuends: Option<&'a [f32]>,
     /// Lengths outside of the subspace.
     pub remainders: &'a [f32],
-    /// What weights and errors of a row grow with.
+    /// What estimates and errors of a row grow with.
     pub scales: &'a [f32],
 }
 
@@ -54,7 +62,7 @@ impl BandRows<'_> {
     #[inline(always)]
     fn upper(&self, band: Band, at: usize) -> f32 {
         let minuend = self.minuends.map(|minuends| minuends[at]);
-        band.upper(self.subtrahends[at], minuend, self.remainders[at], self.scales[at])
+        band.upper(self.sums[at], minuend, self.remainders[at], self.scales[at])
     }
 }
 
@@ -76,7 +84,7 @@ pub(crate) trait BandShell {
 /// # Safety
 /// All parts of `rows` must be equally long, `ids` and `out` at least as long.
 #[inline(always)]
-pub(crate) unsafe fn bands_reaching<S: Both<f32>>(
+pub(crate) unsafe fn bands_reaching<S: Both<f32> + Estimate>(
     s: S,
     rows: BandRows<'_>,
     band: Band,
@@ -95,7 +103,7 @@ pub(crate) unsafe fn bands_reaching<S: Both<f32>>(
 /// A register's worth of rows.
 #[derive(Clone, Copy)]
 struct Parts {
-    subtrahends: *const f32,
+    sums: *const i32,
     minuends: *const f32,
     remainders: *const f32,
     scales: *const f32,
@@ -106,6 +114,8 @@ struct Parts {
 struct Lines<V> {
     zero: V,
     weight: V,
+    base: V,
+    slope: V,
     remainder: V,
     slack: V,
 }
@@ -116,7 +126,7 @@ struct Lines<V> {
 /// # Safety
 /// The parts that are read must be readable for a register from `at` on.
 #[inline(always)]
-unsafe fn uppers<S: Both<f32>, const DIFFERENCES: bool>(
+unsafe fn uppers<S: Both<f32> + Estimate, const DIFFERENCES: bool>(
     s: S,
     parts: Parts,
     lines: Lines<<S as Lanes<f32>>::Vector>,
@@ -125,11 +135,14 @@ unsafe fn uppers<S: Both<f32>, const DIFFERENCES: bool>(
     // SAFETY: the caller vouches for the register.
     unsafe {
         let scale = Lanes::load(s, parts.scales.add(at));
-        let mut estimate = Lanes::load(s, parts.subtrahends.add(at));
-        if DIFFERENCES {
-            let minuend = Lanes::load(s, parts.minuends.add(at));
-            estimate = s.sub(s.mul(minuend, s.mul(lines.weight, scale)), estimate);
-        }
+        let product = s.mul(lines.slope, sums::<f32, S>(s.to_floats(parts.sums.add(at))));
+        let estimate = if DIFFERENCES {
+            let minuend = s.mul(lines.weight, Lanes::load(s, parts.minuends.add(at)));
+            s.sub(s.sub(minuend, lines.base), product)
+        } else {
+            s.add(lines.base, product)
+        };
+        let estimate = s.mul(estimate, scale);
         let outside = s.mul(lines.remainder, Lanes::load(s, parts.remainders.add(at)));
         let width = s.add(outside, s.mul(lines.slack, scale));
         values::<f32, S>(s.add(s.at_least(estimate, s.sub(lines.zero, estimate)), width))
@@ -141,7 +154,7 @@ unsafe fn uppers<S: Both<f32>, const DIFFERENCES: bool>(
 /// # Safety
 /// As for [`bands_reaching`].
 #[inline(always)]
-unsafe fn reaching<S: Both<f32>, const DIFFERENCES: bool>(
+unsafe fn reaching<S: Both<f32> + Estimate, const DIFFERENCES: bool>(
     s: S,
     (rows, minuends): (BandRows<'_>, &[f32]),
     band: Band,
@@ -150,9 +163,9 @@ unsafe fn reaching<S: Both<f32>, const DIFFERENCES: bool>(
     out: &mut [f32],
 ) -> usize {
     let width = <S as Lanes<f32>>::WIDTH;
-    let len = rows.subtrahends.len();
+    let len = rows.sums.len();
     let parts = Parts {
-        subtrahends: rows.subtrahends.as_ptr(),
+        sums: rows.sums.as_ptr(),
         minuends: minuends.as_ptr(),
         remainders: rows.remainders.as_ptr(),
         scales: rows.scales.as_ptr(),
@@ -161,6 +174,8 @@ unsafe fn reaching<S: Both<f32>, const DIFFERENCES: bool>(
     let lines = Lines {
         zero: Lanes::splat(s, 0.0),
         weight: Lanes::splat(s, band.weight),
+        base: Lanes::splat(s, band.base),
+        slope: Lanes::splat(s, band.slope),
         remainder: Lanes::splat(s, band.remainder),
         slack: Lanes::splat(s, band.slack),
     };

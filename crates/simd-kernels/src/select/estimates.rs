@@ -42,6 +42,12 @@ pub(crate) unsafe trait Estimate: Compare<f32> {
         base: Self::Vector,
         slope: Self::Vector,
     ) -> Self::Vector;
+
+    /// The nearest floats of integers.
+    ///
+    /// # Safety
+    /// `from` must be readable for `WIDTH` values.
+    unsafe fn to_floats(self, from: *const i32) -> Self::Vector;
 }
 
 /// How one tier compiles [`estimates_below`].

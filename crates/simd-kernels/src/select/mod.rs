@@ -285,9 +285,9 @@ impl Kernels {
     ///
     /// ```
     /// use simd_kernels::{Band, BandRows, Kernels};
-    /// let (products, remainders) = ([0.5, -0.25, 0.0], [0.25, 1.0, 0.5]);
-    /// let rows = BandRows { subtrahends: &products, minuends: None, remainders: &remainders, scales: &[1.0; 3] };
-    /// let band = Band { weight: 1.0, remainder: 0.5, slack: 0.125 };
+    /// let (sums, remainders) = ([4, -2, 0], [0.25, 1.0, 0.5]);
+    /// let rows = BandRows { sums: &sums, minuends: None, remainders: &remainders, scales: &[1.0; 3] };
+    /// let band = Band { weight: 1.0, base: 0.0, slope: 0.125, remainder: 0.5, slack: 0.125 };
     /// let (mut ids, mut uppers) = ([0; 3], [0.0; 3]);
     /// let n = Kernels::active()?.select_bands_reaching(rows, band, 0.75, &mut ids, &mut uppers)?;
     /// assert_eq!((&ids[..n], &uppers[..n]), (&[0, 1][..], &[0.75, 0.875][..]));
@@ -301,7 +301,7 @@ impl Kernels {
         out_ids: &mut [u32],
         out_uppers: &mut [f32],
     ) -> Result<usize, ShapeError> {
-        let len = rows.subtrahends.len();
+        let len = rows.sums.len();
         expect_ids(0, len)?;
         expect_len("rows.minuends", len, rows.minuends.map_or(len, <[f32]>::len))?;
         expect_len("rows.remainders", len, rows.remainders.len())?;

@@ -153,12 +153,12 @@ fn estimates(kernels: &'static Kernels, tally: &mut Tally) {
 }
 
 fn bands(kernels: &'static Kernels, tally: &mut Tally) {
-    let band = Band { weight: 0.7, remainder: 1.3, slack: 0.01 };
+    let band = Band { weight: 0.7, base: -0.21, slope: 0.03, remainder: 1.3, slack: 0.01 };
     for len in 1..=150 {
-        let parts: [Vec<f32>; 4] = [1.0, 0.9, 0.3, 0.2].map(|spread| draw::<f32>(len, spread));
-        let [subtrahends, minuends, remainders, scales] = &parts;
+        let sums: Vec<i32> = draw::<f32>(len, 40.0).iter().map(|&x| x as i32).collect();
+        let [minuends, remainders, scales] = &[0.9, 0.3, 0.2].map(|spread| draw::<f32>(len, spread));
         for minuends in [None, Some(&minuends[..])] {
-            let rows = BandRows { subtrahends, minuends, remainders, scales };
+            let rows = BandRows { sums: &sums, minuends, remainders, scales };
             let all = reference::select::select_bands_reaching(rows, band, f32::NEG_INFINITY);
             let level = all[len / 2].1;
             let mut judge = Judge { name: "select_bands_reaching_f32", dim: len, tally };

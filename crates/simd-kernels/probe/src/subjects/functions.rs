@@ -149,21 +149,22 @@ fn estimates(kernels: &'static Kernels, list: &mut Vec<Subject>) {
 fn bands(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     // Every estimate once, in no order; the level lets one in fifty pass.
     let minuends: Vec<f32> = (0..COUNT).map(|index| (index * 1_031 % COUNT) as f32).collect();
-    let (remainders, scales) = (vec![0.5f32; COUNT], vec![1.0f32; COUNT]);
-    let band = Band { weight: 1.0, remainder: 2.0, slack: 1.0 };
+    let scales = vec![1.0f32; COUNT];
+    let band = Band { weight: 1.0, base: 0.0, slope: 0.25, remainder: 2.0, slack: 1.0 };
     let level = COUNT as f32 / 50.0 * 49.0;
-    let twin = (minuends.clone(), remainders.clone(), scales.clone());
+    let sums = vec![2; COUNT];
+    let twin = (minuends.clone(), sums.clone(), scales.clone());
     let room = RefCell::new((vec![0; COUNT], vec![0.0; COUNT]));
     let work = move |x: &mut [f32]| {
         let (ids, uppers) = &mut *room.borrow_mut();
-        let (subtrahends, minuends) = (&*x, Some(black_box(&minuends[..])));
-        let rows = BandRows { subtrahends, minuends, remainders: &remainders, scales: &scales };
+        let minuends = Some(black_box(&minuends[..]));
+        let rows = BandRows { sums: &sums, minuends, remainders: x, scales: &scales };
         black_box(kernels.select_bands_reaching(rows, band, level, ids, uppers).expect("room for all"));
     };
     let name = "select_bands_reaching_f32".to_owned();
     add(list, name, &vec![0.5f32; COUNT], work, move |x| {
-        let (minuends, remainders, scales) = &twin;
-        let rows = BandRows { subtrahends: x, minuends: Some(black_box(minuends)), remainders, scales };
+        let (minuends, sums, scales) = &twin;
+        let rows = BandRows { sums, minuends: Some(black_box(minuends)), remainders: x, scales };
         black_box(reference::select::select_bands_reaching(rows, band, level));
     });
 }

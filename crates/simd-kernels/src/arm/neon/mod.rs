@@ -16,6 +16,7 @@ mod lanes;
 mod lookup;
 mod math;
 mod select;
+mod word_panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -77,6 +78,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     code_panels: code_panel::CODE_PANELS,
+    word_panels: word_panel::WORD_PANELS,
     lookup: lookup::LOOKUP,
     math: math::MATH,
     walsh_hadamard: math::WALSH_HADAMARD,

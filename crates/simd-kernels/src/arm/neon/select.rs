@@ -207,6 +207,12 @@ unsafe impl Estimate for Neon {
         let taken = self.neon.vmulq_f32(slope, self.neon.vcvtq_f32_s32(sums));
         self.neon.vsubq_f32(self.neon.vaddq_f32(base, adds), taken)
     }
+    #[inline(always)]
+    unsafe fn to_floats(self, from: *const i32) -> float32x4_t {
+        // SAFETY: the caller vouches for 4 values.
+        let integers = unsafe { vld1q_s32(from) };
+        self.neon.vcvtq_f32_s32(integers)
+    }
 }
 
 impl EstimateShell for Neon {

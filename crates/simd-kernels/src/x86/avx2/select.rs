@@ -197,6 +197,12 @@ unsafe impl Estimate for V3 {
         let taken = self.avx._mm256_mul_ps(slope, self.avx._mm256_cvtepi32_ps(sums));
         self.avx._mm256_sub_ps(self.avx._mm256_add_ps(base, adds), taken)
     }
+    #[inline(always)]
+    unsafe fn to_floats(self, from: *const i32) -> __m256 {
+        // SAFETY: the caller vouches for 8 values; AVX is part of the token.
+        let integers = unsafe { _mm256_loadu_si256(from.cast()) };
+        self.avx._mm256_cvtepi32_ps(integers)
+    }
 }
 
 impl EstimateShell for V3 {

@@ -159,6 +159,12 @@ unsafe impl Estimate for V4 {
         let taken = self.avx512f._mm512_mul_ps(slope, self.avx512f._mm512_cvtepi32_ps(sums));
         self.avx512f._mm512_sub_ps(self.avx512f._mm512_add_ps(base, adds), taken)
     }
+    #[inline(always)]
+    unsafe fn to_floats(self, from: *const i32) -> __m512 {
+        // SAFETY: the caller vouches for 16 values; AVX-512F is part of the token.
+        let integers = unsafe { _mm512_loadu_si512(from.cast()) };
+        self.avx512f._mm512_cvtepi32_ps(integers)
+    }
 }
 
 impl EstimateShell for V4 {

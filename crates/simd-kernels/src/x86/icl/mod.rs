@@ -8,6 +8,7 @@ mod int8;
 mod lookup;
 mod mixed;
 mod panel;
+mod word_panel;
 
 use crate::table::Kernels;
 use crate::tier::Tier;
@@ -76,6 +77,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     panel_u8: panel::PANEL_U8,
     panel_i8: panel::PANEL_I8,
     code_panels: code_panel::CODE_PANELS,
+    word_panels: word_panel::WORD_PANELS,
     lookup: lookup::LOOKUP,
     ..crate::x86::avx512::KERNELS
 };
