@@ -17,7 +17,7 @@ const CHUNK: usize = 48;
 const SEEDS: usize = 256;
 
 /// What measuring a picked member costs, in members of a tile.
-const PICKED_COST: usize = 6;
+const PICKED_COST: usize = 3;
 /// The same, in members of a tile that few queries share.
 const PICKED_COST_ALONE: usize = 2;
 

@@ -10,7 +10,7 @@
 //!
 //! All correlations are computed in `f64`; p can be 10⁻⁶ of the variance, where the difference k − v·v cancels six
 //! digits and `f32` would return mostly wrong neighbours ([`Certificate::error_f32`] says so). Bounds that prune are
-//! partly kept in `f32` with their errors added. A result equals that of brute force, [`Pruning::None`], bit for bit
+//! partly kept in `f32` and in 16-bit integers, with their errors added. A result equals that of brute force, [`Pruning::None`], bit for bit
 //! on one CPU; |ρ| closer than [`Certificate::error`] are ties.
 //!
 //! V must be a factor of a covariance that leaves k(X, X) − VVᵀ positive semi-definite, up to rounding, as every

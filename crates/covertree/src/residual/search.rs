@@ -2,9 +2,9 @@
 //!
 //! 1. For every block, one tile of correlations of the group with the block's pivots gives the queries' coordinates
 //!    and with them a bound for the whole block.
-//! 2. Each query's most promising block first, then whatever blocks its threshold leaves: one `f32` tile bounds all
-//!    members from both sides. The k-th largest *lower* bound is a threshold without any exact correlation.
-//! 3. Members whose upper bound reaches the threshold are measured in `f64`.
+//! 2. Each query's most promising block first, then whatever blocks its threshold leaves: one tile of 16-bit
+//!    words bounds all members from both sides. The k-th largest *lower* bound is a threshold without any exact correlation.
+//! 3. Members whose upper bound reaches the threshold are measured in `f64`, the most promising ones first.
 //!
 //! No step drops a member whose computed |ρ| could reach the k-th largest: all bounds carry their own error.
 
@@ -18,8 +18,8 @@ use super::field::{Feature, MAX_DIM, Queries};
 use super::probe;
 use super::table::Certificate;
 
-/// Most queries in a group: a block's pivots stream past all of them from the second-level cache.
-const GROUP: usize = 192;
+/// Most queries in a group: what is read of V, for members that are measured, is read once a group.
+const GROUP: usize = 516;
 
 /// Queries in a group, for that many in all; it does not depend on threads, so that certificates do not either.
 pub(super) fn group_of(queries: usize) -> usize {
