@@ -80,7 +80,8 @@ impl<'a> WordPanels<'a> {
     }
 }
 
-type InnerProduct = unsafe fn(&[i16], WordPanels<'_>, &mut [i32]);
+/// Queries, how many they are, panels, and the places of the sums. Counting them in the kernel would need a division.
+type InnerProduct = unsafe fn(&[i16], usize, WordPanels<'_>, &mut [i32]);
 
 /// Queries against word panels, exact modulo 2³².
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +107,7 @@ impl WordPanelForms {
         expect_len("out", count.saturating_mul(panels.rows()), out.len())?;
         // SAFETY: the table that this came from is only handed out when the CPU has the tier's features, and
         // the shapes were just checked.
-        unsafe { (self.inner_product)(queries, panels, out) };
+        unsafe { (self.inner_product)(queries, count, panels, out) };
         Ok(())
     }
 }
@@ -134,9 +135,14 @@ impl Kernels {
 macro_rules! word_panel_forms {
     ($(#[$attribute:meta])? $step:ty; panels: $panels:literal, queries: $queries:literal) => {{
         $(#[$attribute])?
-        unsafe fn inner_product(queries: &[i16], panels: $crate::WordPanels<'_>, out: &mut [i32]) {
+        unsafe fn inner_product(
+            queries: &[i16],
+            count: usize,
+            panels: $crate::WordPanels<'_>,
+            out: &mut [i32],
+        ) {
             // SAFETY: the shell has the step's features, and its own caller keeps the driver's contract.
-            unsafe { $crate::drive::word_panel::<$step, $panels, $queries>(queries, panels, out) }
+            unsafe { $crate::drive::word_panel::<$step, $panels, $queries>(queries, count, panels, out) }
         }
         $crate::word_panels::WordPanelForms { inner_product }
     }};

@@ -3,7 +3,8 @@
 //! group, several counts of queries and of panels.
 #![allow(clippy::unwrap_used, reason = "a shape that is refused fails the test")]
 use simd_kernels::{
-    Distance, Element, Kernels, Measure, PANEL_ROWS, PanelElement, Panels, Rows, Tier, reference,
+    Distance, Element, Kernels, Measure, PANEL_ROWS, PanelElement, Panels, Rows, ShapeError, Tier,
+    WordPanels, reference,
 };
 
 /// An element from a counter: any value of an integer type, a number of moderate size otherwise.
@@ -87,4 +88,23 @@ fn every_available_tier_equals_the_scalar_truth() {
             }
         }
     }
+}
+
+#[test]
+fn word_panels_of_other_shapes_are_refused() {
+    assert!(matches!(WordPanels::new(&[0; 32], 0), Err(ShapeError::Dimension { dim: 0, .. })));
+    assert_eq!(WordPanels::new(&[0; 48], 3).unwrap_err(), ShapeError::Granule { dim: 3, granule: 2 });
+    assert_eq!(WordPanels::new(&[0; 33], 2).unwrap_err(), ShapeError::Data { expected: 64, actual: 33 });
+    let panels = WordPanels::new(&[0; 64], 2).unwrap();
+    assert_eq!((panels.len(), panels.rows(), panels.dim(), panels.is_empty()), (2, 32, 2, false));
+    let forms = Kernels::active().unwrap().word_panels();
+    let mut out = [7; 32];
+    let refused = forms.inner_product(&[1; 3], panels, &mut out);
+    assert_eq!(refused, Err(ShapeError::Length { argument: "queries", expected: 4, actual: 3 }));
+    let refused = forms.inner_product(&[1; 4], panels, &mut out);
+    assert_eq!(refused, Err(ShapeError::Length { argument: "out", expected: 64, actual: 32 }));
+    assert_eq!(out, [7; 32]);
+    // No query and no panel are shapes, too.
+    assert_eq!(forms.inner_product(&[], panels, &mut []), Ok(()));
+    assert_eq!(forms.inner_product(&[1, 2], WordPanels::new(&[], 2).unwrap(), &mut []), Ok(()));
 }

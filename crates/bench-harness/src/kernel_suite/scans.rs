@@ -1,9 +1,11 @@
-//! Scans of packed codes for several queries: inner products of code panels, and sums of looked-up entries.
+//! Scans of packed codes and words for several queries: inner products of their panels, and sums of looked-up entries.
 
 use std::hint::black_box;
 
 use layouts::{BlockedCodes, InterleavedCodes};
-use simd_kernels::{CodeBlocks, CodePanelForms, CodePanels, Kernels, LookupForms, LookupTables, Rows};
+use simd_kernels::{
+    CodeBlocks, CodePanelForms, CodePanels, Kernels, LookupForms, LookupTables, PANEL_ROWS, Rows, WordPanels,
+};
 
 use super::KernelSuiteError;
 use super::cases::{Case, PANEL, Visitor};
@@ -31,11 +33,12 @@ fn case(kernel: String, names: (&'static str, &'static str), dim: usize, bytes: 
     }
 }
 
-/// Code panels of all widths at `dim`, and look-ups of `dim` / 4 codes.
+/// Code panels of all widths at `dim`, word panels, and look-ups of `dim` / 4 codes.
 pub(super) fn scans(dim: usize, visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
     panels::<2>(dim, "u2", Kernels::code_panels_u2, visitor)?;
     panels::<4>(dim, "u4", Kernels::code_panels_u4, visitor)?;
     panels::<8>(dim, "u8", Kernels::code_panels_u8, visitor)?;
+    words(dim, visitor)?;
     lookups::<4>(dim, "u4", Kernels::lookup_u4, visitor)?;
     lookups::<6>(dim, "u6", Kernels::lookup_u6, visitor)?;
     lookups::<8>(dim, "u8", Kernels::lookup_u8, visitor)
@@ -59,6 +62,23 @@ fn panels<const BITS: usize>(
     visitor(&case, &mut |kernels, times| {
         for _ in 0..times {
             forms(kernels).inner_product(black_box(queries), black_box(panels), &mut out)?;
+            black_box(&mut *out);
+        }
+        Ok(())
+    })
+}
+
+fn words(dim: usize, visitor: &mut Visitor<'_>) -> Result<(), KernelSuiteError> {
+    let padded = dim.next_multiple_of(WordPanels::GROUP);
+    let word = |at: usize| (at * 7_919 % 20_001) as i16 - 10_000;
+    let data: Vec<i16> = (0..ROWS.next_multiple_of(PANEL_ROWS) * padded).map(word).collect();
+    let queries: Vec<i16> = (0..QUERIES * padded).map(word).collect();
+    let panels = WordPanels::new(&data, padded)?;
+    let mut out = vec![0; QUERIES * panels.rows()];
+    let case = case("word_panels".to_owned(), ("word_panels", "i16"), dim, size_of_val(&data[..]));
+    visitor(&case, &mut |kernels, times| {
+        for _ in 0..times {
+            kernels.word_panels().inner_product(black_box(&queries), black_box(panels), &mut out)?;
             black_box(&mut *out);
         }
         Ok(())

@@ -40,15 +40,15 @@ pub(crate) unsafe trait WordPanelStep {
 /// Inner products of all queries and all rows in `out[query * panels.rows() + row]`.
 ///
 /// # Safety
-/// `queries` must be whole queries of the panels' dimension and `out` have one place a pair; the tier's features must
+/// `queries` must be `count` queries of the panels' dimension and `out` have one place a pair; the tier's features must
 /// be there.
 #[inline(always)]
 pub(crate) unsafe fn word_panel<S: WordPanelStep, const P: usize, const Q: usize>(
     queries: &[i16],
+    count: usize,
     panels: WordPanels<'_>,
     out: &mut [i32],
 ) {
-    let count = queries.len() / panels.dim();
     let (queries, out) = (queries.as_ptr(), out.as_mut_ptr());
     let mut query = 0;
     // SAFETY: every tile stays within the queries.

@@ -60,12 +60,6 @@ pub(crate) fn jaccard_of_counts(both: u32, any: u32) -> f32 {
     if any == 0 { 0.0 } else { (any - both) as f32 / any as f32 }
 }
 
-/// Σ query · row of words, modulo 2³².
-pub fn words(query: &[i16], row: &[i16]) -> i32 {
-    let products = query.iter().zip(row).map(|(&q, &x)| i32::from(q) * i32::from(x));
-    products.fold(0, i32::wrapping_add)
-}
-
 /// Σ query · code, one code a byte.
 pub fn codes_u8(query: &[i8], codes: &[u8]) -> i32 {
     query.iter().zip(codes).map(|(&q, &c)| i32::from(q) * i32::from(c)).sum()

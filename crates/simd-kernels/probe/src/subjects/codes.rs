@@ -1,4 +1,4 @@
-//! Scans of packed codes with their scalar twins.
+//! Scans of packed codes and of words, with their scalar twins.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use simd_kernels::{
     BLOCK_ROWS, CodeBlocks, CodePanelForms, CodePanels, Kernels, LookupForms, LookupTables, PANEL_ROWS, Rows,
-    reference,
+    WordPanels, reference,
 };
 
 use super::{BYTES, DIM, Subject, elements};
@@ -16,6 +16,7 @@ pub(super) fn of_table(kernels: &'static Kernels, list: &mut Vec<Subject>) {
     panels("code_panels_u2", kernels.code_panels_u2(), list);
     panels("code_panels_u4", kernels.code_panels_u4(), list);
     panels("code_panels_u8", kernels.code_panels_u8(), list);
+    words(kernels, list);
     for (form, limit) in [("small", 64), ("any", 256)] {
         lookups(&format!("lookup_u4_{form}"), limit, kernels.lookup_u4(), list);
         lookups(&format!("lookup_u6_{form}"), limit, kernels.lookup_u6(), list);
@@ -49,6 +50,34 @@ fn panels<const BITS: usize>(name: &str, forms: &'static CodePanelForms<BITS>, l
         }
     };
     list.push(Subject { kernel: name.to_owned(), work: Box::new(work), twin: Box::new(twin) });
+}
+
+fn words(kernels: &'static Kernels, list: &mut Vec<Subject>) {
+    /// Two full tiles on every tier.
+    const QUERIES: usize = 24;
+    const PANEL: usize = PANEL_ROWS * DIM;
+    let word = |index: usize| (index * 7_919 % 20_001) as i16 - 10_000;
+    let count = BYTES / (PANEL * size_of::<i16>());
+    let queries: Rc<Vec<i16>> = Rc::new((0..QUERIES * DIM).map(word).collect());
+    let data: Rc<Vec<i16>> = Rc::new((0..count * PANEL).map(word).collect());
+    let (twin_queries, twin_data) = (queries.clone(), data.clone());
+    let out = RefCell::new(vec![0; QUERIES * count * PANEL_ROWS]);
+    let work = move || {
+        let out = &mut out.borrow_mut()[..];
+        let panels = WordPanels::new(black_box(&data), DIM).expect("whole panels");
+        kernels.word_panels().inner_product(black_box(&queries), panels, out).expect("equal lengths");
+        black_box(out);
+    };
+    let twin = move || {
+        for query in black_box(&*twin_queries).chunks_exact(DIM) {
+            for panel in black_box(&*twin_data).chunks_exact(PANEL) {
+                for row in 0..PANEL_ROWS {
+                    black_box(reference::codes::word_panel(query, panel, row));
+                }
+            }
+        }
+    };
+    list.push(Subject { kernel: "word_panels".to_owned(), work: Box::new(work), twin: Box::new(twin) });
 }
 
 /// Tables of entries below `limit`.
