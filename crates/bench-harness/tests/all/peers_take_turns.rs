@@ -139,6 +139,22 @@ fn peers_and_ours_are_measured_alike_and_stand_in_table_and_report() {
 }
 
 #[test]
+fn peers_that_build_together_stand_in_the_order_of_the_list() {
+    let (work, set) = (tempfile::tempdir().unwrap(), set());
+    write_answers(work.path(), &set);
+    let mut settings = settings(work.path(), &["good", "nobody", "batch", "picky"]);
+    settings.peers.as_mut().unwrap().builders = 3;
+    let run = Run::perform(&settings, &[set], &Quiet).unwrap();
+    let mut names: Vec<&str> = run.records.iter().filter_map(|r| r.index.strip_prefix("peer:")).collect();
+    names.dedup();
+    assert_eq!(names, ["good", "batch", "picky"]);
+    let has = |words: &str| run.notices.iter().any(|notice| notice.contains(words));
+    assert!(has("peer nobody not measured"), "{:?}", run.notices);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    assert_eq!(has("at a time, so their build times felt each other"), cores > 1, "{:?}", run.notices);
+}
+
+#[test]
 fn a_peer_that_fails_is_named_and_the_others_go_on() {
     let words = [
         ("nobody", "not measured: cannot start /nowhere/python"),

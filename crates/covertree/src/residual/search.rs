@@ -4,7 +4,7 @@
 //!    and with them a bound for the whole block.
 //! 2. Each query's most promising block first, then whatever blocks its threshold leaves: one tile of 16-bit
 //!    words bounds all members from both sides. The k-th largest *lower* bound is a threshold without any exact correlation.
-//! 3. Members whose upper bound reaches the threshold are measured in `f64`, the most promising ones first.
+//! 3. Members whose upper bound reaches the threshold are measured in `f64`.
 //!
 //! No step drops a member whose computed |ρ| could reach the k-th largest: all bounds carry their own error.
 
@@ -274,7 +274,7 @@ impl ResidualIndex {
                 if state.is_put_off() {
                     continue;
                 }
-                if upper >= state.threshold() - ROUNDING {
+                if reaches(upper, state.threshold()) {
                     scratch.active.push(i);
                 } else {
                     state.skipped = state.skipped.max(upper);
@@ -340,7 +340,7 @@ impl ResidualIndex {
             let threshold = state.threshold();
             let mut kept = 0;
             for at in 0..state.candidates.len() {
-                if state.uppers[at] >= threshold - ROUNDING {
+                if reaches(state.uppers[at], threshold) {
                     state.candidates[kept] = state.candidates[at];
                     kept += 1;
                 }
@@ -386,6 +386,11 @@ impl ResidualIndex {
     }
 }
 
+/// Whether an upper bound may reach a threshold: one that is no number, from numbers beyond what `f32` holds, may.
+fn reaches(upper: f32, threshold: f32) -> bool {
+    upper.partial_cmp(&(threshold - ROUNDING)) != Some(std::cmp::Ordering::Less)
+}
+
 /// √(1 − |ρ|) of 1 − |ρ|, which rounding can make negative.
 fn distance(left: f64) -> f64 {
     left.max(0.0).sqrt()
@@ -395,4 +400,15 @@ fn distance(left: f64) -> f64 {
 fn reach_of(best: &TopK<f64>) -> f64 {
     let worst = best.threshold();
     worst * worst * (1.0 + 4.0 * f64::EPSILON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_that_are_no_number_reach_every_threshold() {
+        assert!(reaches(0.5, 0.5) && reaches(0.5 - ROUNDING / 2.0, 0.5) && !reaches(0.49, 0.5));
+        assert!(reaches(f32::NAN, 0.5) && reaches(f32::INFINITY, 0.5) && reaches(0.0, f32::NEG_INFINITY));
+    }
 }
