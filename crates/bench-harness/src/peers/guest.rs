@@ -95,7 +95,7 @@ fn invite(
     };
     let all = core_affinity::get_core_ids().map_or(1, |cores| cores.len());
     let builders = peers.builders.clamp(1, all.max(1));
-    let benches: Vec<Option<usize>> = match pinned {
+    let build_cores: Vec<Option<usize>> = match pinned {
         true => cores(builders).into_iter().map(Some).collect(),
         false => vec![None; builders],
     };
@@ -113,7 +113,7 @@ fn invite(
     let at_a_time = if builders > 1 { format!(", {builders} at a time") } else { String::new() };
     progress.start(&format!("peers build on {}{at_a_time}", dataset.name), peers.commands.len() as u64);
     let mut started: Vec<(usize, Result<PeerProcess, PeerError>)> = std::thread::scope(|scope| {
-        let builds: Vec<_> = benches.iter().map(|&core| scope.spawn(move || build(core))).collect();
+        let builds: Vec<_> = build_cores.iter().map(|&core| scope.spawn(move || build(core))).collect();
         builds.into_iter().flat_map(|build| build.join().unwrap_or_default()).collect()
     });
     progress.finish();

@@ -118,7 +118,7 @@ impl Block {
         Ok(field.kernels.covariance(field.covariance, 1.0, field.variance as f32, out)?)
     }
 
-    /// h·(g / sⱼ − middle) of every query with every member, padding included, in units of [`unit`](Self::unit).
+    /// h·(g / sⱼ − middle) of every query with every member, padding included, in units of the slope of [`band`](Self::band).
     pub(super) fn products(
         &self,
         field: &Field,
