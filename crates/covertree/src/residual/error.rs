@@ -1,5 +1,7 @@
 //! Why the residual engine refused something.
 
+use super::field::MAX_DIM;
+
 /// Why an operation on a residual correlation was refused. Whatever was refused left everything as it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -131,4 +133,24 @@ pub(super) fn expect_len(
     actual: usize,
 ) -> Result<(), ResidualError> {
     if expected == actual { Ok(()) } else { Err(ResidualError::Length { argument, expected, actual }) }
+}
+
+/// Refuses coordinates that are no points of `dim` each, and returns how many points they are.
+pub(super) fn expect_points(coords: &[f64], dim: usize) -> Result<usize, ResidualError> {
+    if dim == 0 {
+        return Err(ResidualError::Zero { argument: "dim" });
+    }
+    if dim > MAX_DIM {
+        return Err(ResidualError::TooLarge { argument: "dim", value: dim, limit: MAX_DIM });
+    }
+    if coords.is_empty() {
+        return Err(ResidualError::Empty { argument: "coords" });
+    }
+    expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
+    let (n, limit) = (coords.len() / dim, u32::MAX as usize - 1);
+    if n > limit {
+        return Err(ResidualError::TooLarge { argument: "coords", value: n, limit });
+    }
+    expect_finite("coords", coords)?;
+    Ok(n)
 }

@@ -177,7 +177,7 @@ impl Field {
             0 => row.fill(0.0),
             rank => row.copy_from_slice(&factor.v[id * rank..(id + 1) * rank]),
         };
-        self.fill(order, v, fill, |_, id| factor.p[id])
+        self.fill(order, v, fill, |id| factor.p[id])
     }
 
     /// Takes over a factor of checked shape, at least one column wide, for other parameters, whose rows stay where they are.
@@ -210,18 +210,9 @@ impl Field {
         )?;
         self.set_model(model)?;
         self.set_rank(rank);
-        for values in [&mut self.weights, &mut self.norms, &mut self.errors] {
-            values.clear();
-        }
-        for &id in &order.ids {
-            let id = id as usize;
-            let squared = norms.get(id / PIECE).and_then(|norms| norms.get(id % PIECE)).copied();
-            let weight = 1.0 / p[id].sqrt();
-            let (norm, error) = norm_and_error(model.variance, squared.unwrap_or_default(), weight, rank);
-            self.weights.push(weight);
-            self.norms.push(norm);
-            self.errors.push(error);
-        }
+        let squared = |id: usize| norms.get(id / PIECE).and_then(|norms| norms.get(id % PIECE)).copied();
+        let of_place = |&id: &u32| (squared(id as usize).unwrap_or_default(), p[id as usize]);
+        self.set_variances(order.ids.iter().map(of_place));
         let before = match std::mem::replace(&mut self.v, Stored::Taken(v, order.ids.clone())) {
             Stored::Taken(v, _) => v,
             Stored::Placed(_) => Vec::new(),
@@ -277,15 +268,32 @@ impl Field {
         self.head = head.filter(|head| head * 8 <= self.rank * 7).unwrap_or(self.rank);
     }
 
-    /// Takes over V in spatial order, and derives weights, norms and error bounds from it and the residual variance of each (|v|², id).
+    /// Takes over V in spatial order, and (|v|², p) of every place.
     #[cfg(feature = "inducing")]
-    pub(super) fn set_variances(
+    pub(super) fn set_rows(
         &mut self,
-        order: &Order,
         v: AlignedVec<f64>,
-        p: impl Fn(f64, usize) -> f64 + Sync,
-    ) -> Result<(), ResidualError> {
-        self.fill(order, v, |_, _| (), p)
+        rank: usize,
+        variances: impl Iterator<Item = (f64, f64)>,
+    ) {
+        self.set_rank(rank);
+        self.set_variances(variances);
+        self.v = Stored::Placed(v);
+        self.choose_head();
+    }
+
+    /// Derives weights, norms and error bounds from (|v|², p) of every place.
+    fn set_variances(&mut self, variances: impl Iterator<Item = (f64, f64)>) {
+        for values in [&mut self.weights, &mut self.norms, &mut self.errors] {
+            values.clear();
+        }
+        for (squared, p) in variances {
+            let weight = 1.0 / p.sqrt();
+            let (norm, error) = norm_and_error(self.variance, squared, weight, self.rank);
+            self.weights.push(weight);
+            self.norms.push(norm);
+            self.errors.push(error);
+        }
     }
 
     /// Fills rows of `v`, and derives the rest while they are in the cache.
@@ -294,7 +302,7 @@ impl Field {
         order: &Order,
         mut v: AlignedVec<f64>,
         fill: impl Fn(&mut [f64], usize) + Sync,
-        p: impl Fn(f64, usize) -> f64 + Sync,
+        p: impl Fn(usize) -> f64 + Sync,
     ) -> Result<(), ResidualError> {
         let n = order.ids.len();
         for values in [&mut self.weights, &mut self.norms, &mut self.errors] {
@@ -318,7 +326,7 @@ impl Field {
                     let id = ids[i] as usize;
                     fill(row, id);
                     let squared = inner.pair(row, row)?;
-                    weights[i] = 1.0 / p(squared, id).sqrt();
+                    weights[i] = 1.0 / p(id).sqrt();
                     (norms[i], errors[i]) = norm_and_error(variance, squared, weights[i], rank);
                 }
                 Ok::<(), ResidualError>(())

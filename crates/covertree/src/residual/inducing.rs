@@ -8,7 +8,8 @@ use layouts::{AlignedVec, Interleaved};
 use nalgebra::{Cholesky, DMatrix};
 use simd_kernels::{Kernels, Measure, PANEL_ROWS, Panels, Rows};
 
-use super::error::{ResidualError, expect_finite, expect_len};
+use super::error::{ResidualError, expect_finite, expect_len, expect_points};
+use super::factor::Factor;
 use super::field::squared_distances;
 use super::model::CovarianceModel;
 use super::parallel;
@@ -19,6 +20,88 @@ const STRIP: usize = 64;
 const CHUNK: usize = 96;
 /// Least residual variance, in units of σ².
 pub(super) const FLOOR: f64 = 1e-9;
+
+/// The factor of points that follows from inducing points U: V = K(X, U) L⁻ᵀ, LLᵀ = K(U, U) + jitter · σ² I, and
+/// p = σ² + nugget − |v|², at least 10⁻⁹ σ².
+///
+/// For whoever needs V and p besides searching, as a likelihood does; [`ResidualIndex::with_inducing`] computes the same
+/// for itself.
+///
+/// ```
+/// use covertree::residual::{Covariance, CovarianceModel, InducedFactor, ResidualIndex};
+/// let model = CovarianceModel::new(Covariance::Matern32, &[1.0], 1.0);
+/// let coords = [0.0, 0.5, 3.0, 4.0];
+/// let mut factor = InducedFactor::new(&coords, 1, &model, &[0.25, 3.5], 1e-6)?;
+/// assert_eq!(factor.as_factor().v.len(), 4 * 2);
+/// assert!(factor.as_factor().p.iter().all(|&p| p < 0.2));
+/// let mut index = ResidualIndex::from_factor(&coords, 1, &model, factor.as_factor())?;
+/// // The same points with another lengthscale.
+/// let model = CovarianceModel::new(Covariance::Matern32, &[2.0], 1.0);
+/// factor.update(&coords, &model)?;
+/// index.update_factor(&model, factor.as_factor())?;
+/// # Ok::<(), covertree::residual::ResidualError>(())
+/// ```
+///
+/// [`ResidualIndex::with_inducing`]: super::ResidualIndex::with_inducing
+#[derive(Debug)]
+pub struct InducedFactor {
+    inducing: Inducing,
+    v: Vec<f64>,
+    p: Vec<f64>,
+}
+
+impl InducedFactor {
+    /// The factor of points with `coords` row by row, `dim` a row. 10⁻⁶ is a usual jitter. O(n · rank² + rank³).
+    ///
+    /// # Errors
+    /// [`ResidualError`] that names what is empty, not finite, not positive, or of the wrong length, and
+    /// [`ResidualError::NotPositiveDefinite`].
+    pub fn new(
+        coords: &[f64],
+        dim: usize,
+        model: &CovarianceModel,
+        inducing: &[f64],
+        jitter: f64,
+    ) -> Result<Self, ResidualError> {
+        expect_points(coords, dim)?;
+        let kernels = Kernels::active()?;
+        let inducing = Inducing::new(kernels, inducing, dim, jitter, model)?;
+        let mut factor = Self { inducing, v: Vec::new(), p: Vec::new() };
+        factor.compute(kernels, coords, model)?;
+        Ok(factor)
+    }
+
+    /// Computes the factor of as many or other points again, for other parameters. Memory is reused.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the factor is then as it was.
+    pub fn update(&mut self, coords: &[f64], model: &CovarianceModel) -> Result<(), ResidualError> {
+        expect_points(coords, self.inducing.dim())?;
+        let kernels = Kernels::active()?;
+        self.inducing = self.inducing.with_model(kernels, model)?;
+        self.compute(kernels, coords, model)
+    }
+
+    /// What [`ResidualIndex`](super::ResidualIndex) takes.
+    pub fn as_factor(&self) -> Factor<'_> {
+        Factor { v: &self.v, rank: self.inducing.rank, p: &self.p }
+    }
+
+    fn compute(
+        &mut self,
+        kernels: &'static Kernels,
+        coords: &[f64],
+        model: &CovarianceModel,
+    ) -> Result<(), ResidualError> {
+        let (rank, dim) = (self.inducing.rank, self.inducing.dim());
+        self.v.resize(coords.len() / dim * rank, 0.0);
+        let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
+        let squares = self.inducing.solve(kernels, model, point, &mut self.v, rank)?;
+        self.p.clear();
+        self.p.extend(squares.variances(model).map(|(_, p)| p));
+        Ok(())
+    }
+}
 
 /// One strip of the Cholesky factor.
 #[derive(Debug)]
@@ -114,7 +197,13 @@ impl Inducing {
         Self::new(kernels, &self.coords, self.scale.len(), self.jitter, model)
     }
 
-    /// Rows of V for points, whose coordinates `point(i, x)` writes, into `v`, `stride` apart. O(points · rank²).
+    /// Numbers of a point.
+    fn dim(&self) -> usize {
+        self.scale.len()
+    }
+
+    /// Rows of V for points, whose coordinates `point(i, x)` writes, into `v`, `stride` apart. Returns their squared
+    /// norms, some at a time. O(points · rank²).
     pub(super) fn solve(
         &self,
         kernels: &'static Kernels,
@@ -122,67 +211,69 @@ impl Inducing {
         point: impl Fn(usize, &mut [f64]) + Sync,
         v: &mut [f64],
         stride: usize,
-    ) -> Result<(), ResidualError> {
-        let (rank, dim) = (self.rank, self.scale.len());
+    ) -> Result<Squares, ResidualError> {
+        let (rank, dim) = (self.rank, self.dim());
+        let inner = kernels.forms::<f64>(Measure::InnerProduct);
         let chunks = v.chunks_mut(CHUNK * stride).enumerate().collect();
-        let done = parallel::try_map(chunks, Scratch::default, |scratch, (chunk, v): (usize, &mut [f64])| {
-            let n = v.len() / stride;
-            scratch.covariances.resize(n * rank, 0.0);
-            let mut x = vec![0.0; dim];
-            for (i, row) in scratch.covariances.chunks_exact_mut(rank).enumerate() {
-                point(chunk * CHUNK + i, &mut x);
-                squared_distances(&self.scale, &x, &self.axes, rank, row);
-            }
-            kernels.covariance(model.covariance, 1.0, model.variance, &mut scratch.covariances)?;
-            let panels = kernels.panels::<f64>();
-            for strip in &self.strips {
-                let padded = strip.width.next_multiple_of(PANEL_ROWS);
-                scratch.products.resize(n * padded, 0.0);
-                if strip.start > 0 {
-                    let solved = Rows::with_stride(v, n, strip.start, stride)?;
-                    panels.inner_product(
-                        solved,
-                        Panels::new(&strip.before, strip.start)?,
-                        &mut scratch.products,
-                    )?;
-                    let lines = scratch.covariances.chunks_exact_mut(rank);
-                    for (row, products) in lines.zip(scratch.products.chunks_exact(padded)) {
-                        for (entry, product) in
-                            row[strip.start..strip.start + strip.width].iter_mut().zip(products)
-                        {
-                            *entry -= product;
+        let squares =
+            parallel::try_map(chunks, Scratch::default, |scratch, (chunk, v): (usize, &mut [f64])| {
+                let n = v.len() / stride;
+                scratch.covariances.resize(n * rank, 0.0);
+                let mut x = vec![0.0; dim];
+                for (i, row) in scratch.covariances.chunks_exact_mut(rank).enumerate() {
+                    point(chunk * CHUNK + i, &mut x);
+                    squared_distances(&self.scale, &x, &self.axes, rank, row);
+                }
+                kernels.covariance(model.covariance, 1.0, model.variance, &mut scratch.covariances)?;
+                let panels = kernels.panels::<f64>();
+                for strip in &self.strips {
+                    let padded = strip.width.next_multiple_of(PANEL_ROWS);
+                    scratch.products.resize(n * padded, 0.0);
+                    if strip.start > 0 {
+                        let solved = Rows::with_stride(v, n, strip.start, stride)?;
+                        panels.inner_product(
+                            solved,
+                            Panels::new(&strip.before, strip.start)?,
+                            &mut scratch.products,
+                        )?;
+                        let lines = scratch.covariances.chunks_exact_mut(rank);
+                        for (row, products) in lines.zip(scratch.products.chunks_exact(padded)) {
+                            for (entry, product) in
+                                row[strip.start..strip.start + strip.width].iter_mut().zip(products)
+                            {
+                                *entry -= product;
+                            }
                         }
                     }
+                    let from = scratch.covariances.get(strip.start..).unwrap_or_default();
+                    let left = Rows::with_stride(from, n, strip.width, rank)?;
+                    panels.inner_product(
+                        left,
+                        Panels::new(&strip.inverse, strip.width)?,
+                        &mut scratch.products,
+                    )?;
+                    for (row, products) in
+                        v.chunks_exact_mut(stride).zip(scratch.products.chunks_exact(padded))
+                    {
+                        row[strip.start..strip.start + strip.width].copy_from_slice(&products[..strip.width]);
+                    }
                 }
-                let from = scratch.covariances.get(strip.start..).unwrap_or_default();
-                let left = Rows::with_stride(from, n, strip.width, rank)?;
-                panels.inner_product(
-                    left,
-                    Panels::new(&strip.inverse, strip.width)?,
-                    &mut scratch.products,
-                )?;
-                for (row, products) in v.chunks_exact_mut(stride).zip(scratch.products.chunks_exact(padded)) {
-                    row[strip.start..strip.start + strip.width].copy_from_slice(&products[..strip.width]);
-                }
-            }
-            Ok::<(), ResidualError>(())
-        });
-        done.map(drop)
+                // While the rows are in the cache.
+                let rows = v.chunks_exact(stride).map(|row| &row[..rank]);
+                rows.map(|row| Ok(inner.pair(row, row)?)).collect::<Result<Vec<f64>, ResidualError>>()
+            });
+        squares.map(Squares)
     }
 }
 
-/// Residual variances σ² + nugget − |v|², at least [`FLOOR`] σ².
-pub(super) fn residual_variance(model: &CovarianceModel, v_squared: f64) -> f64 {
-    (model.variance + model.nugget - v_squared).max(FLOOR * model.variance)
-}
+/// Squared norms of rows of V.
+#[derive(Debug)]
+pub(super) struct Squares(Vec<Vec<f64>>);
 
-/// Residual variances of rows of V.
-pub(super) fn residual_variances(
-    kernels: &'static Kernels,
-    model: &CovarianceModel,
-    v: &[f64],
-    rank: usize,
-) -> Result<Vec<f64>, ResidualError> {
-    let inner = kernels.forms::<f64>(Measure::InnerProduct);
-    v.chunks_exact(rank).map(|row| Ok(residual_variance(model, inner.pair(row, row)?))).collect()
+impl Squares {
+    /// (|v|², p) of every point, p being σ² + nugget − |v|², at least [`FLOOR`] σ².
+    pub(super) fn variances(&self, model: &CovarianceModel) -> impl Iterator<Item = (f64, f64)> {
+        let p = |squared: f64| (model.variance + model.nugget - squared).max(FLOOR * model.variance);
+        self.0.iter().flatten().map(move |&squared| (squared, p(squared)))
+    }
 }

@@ -40,6 +40,8 @@ mod words;
 
 pub use error::ResidualError;
 pub use factor::Factor;
+#[cfg(feature = "inducing")]
+pub use inducing::InducedFactor;
 pub use model::CovarianceModel;
 pub use search::Pruning;
 pub use simd_kernels::Covariance;
@@ -47,8 +49,8 @@ pub use table::{Certificate, NO_NEIGHBOR, Neighborhoods};
 
 use std::sync::Mutex;
 
-use error::{expect_finite, expect_len};
-use field::{Field, MAX_DIM};
+use error::{expect_finite, expect_len, expect_points};
+use field::Field;
 use order::{Order, Range};
 use pivots::Block;
 use search::{Out, Scratch, group_of};
@@ -151,25 +153,7 @@ impl ResidualIndex {
 
     /// Points in spatial order, without a factor yet.
     fn ordered(coords: &[f64], dim: usize, model: &CovarianceModel) -> Result<Self, ResidualError> {
-        if dim == 0 {
-            return Err(ResidualError::Zero { argument: "dim" });
-        }
-        if dim > MAX_DIM {
-            return Err(ResidualError::TooLarge { argument: "dim", value: dim, limit: MAX_DIM });
-        }
-        if coords.is_empty() {
-            return Err(ResidualError::Empty { argument: "coords" });
-        }
-        expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
-        let n = coords.len() / dim;
-        if n >= u32::MAX as usize {
-            return Err(ResidualError::TooLarge {
-                argument: "coords",
-                value: n,
-                limit: u32::MAX as usize - 1,
-            });
-        }
-        expect_finite("coords", coords)?;
+        expect_points(coords, dim)?;
         let scale = model.inverse_lengthscales(dim)?;
         let kernels = Kernels::active()?;
         let order = Order::new(coords, &scale, BLOCK);
@@ -265,10 +249,11 @@ impl ResidualIndex {
         Ok(before)
     }
 
-    /// An index of points with `coords` row by row, `dim` a row, whose factor is computed from `inducing` points:
-    /// V = K(X, U) L⁻ᵀ, LLᵀ = K(U, U) + `jitter` σ² I, and p = σ² + nugget − |v|², at least 10⁻⁹ σ².
+    /// An index of points with `coords` row by row, `dim` a row, whose factor is computed from `inducing` points as
+    /// [`InducedFactor`] does.
     ///
-    /// 10⁻⁶ is a usual jitter. O(n log n + n · rank² + rank³).
+    /// V is computed where it is kept, in spatial order: less time and memory than
+    /// [`from_factor`](Self::from_factor). O(n log n + n · rank² + rank³).
     ///
     /// # Errors
     /// As [`from_factor`](Self::from_factor), [`ResidualError::TooLarge`] for more inducing points than points, and
@@ -330,10 +315,9 @@ impl ResidualIndex {
                 *x = axes[t * n + place];
             }
         };
-        inducing.solve(self.field.kernels, &self.model, point, &mut v, stride)?;
-        self.field.set_rank(inducing.rank);
-        let model = &self.model;
-        self.field.set_variances(&self.order, v, |squared, _| inducing::residual_variance(model, squared))
+        let squares = inducing.solve(self.field.kernels, &self.model, point, &mut v, stride)?;
+        self.field.set_rows(v, inducing.rank, squares.variances(&self.model));
+        Ok(())
     }
 
     /// The factor of members that inducing points gave: row of V, and p.
@@ -366,11 +350,11 @@ impl ResidualIndex {
         let dim = self.dim();
         expect_len("coords", coords.len().next_multiple_of(dim), coords.len())?;
         expect_finite("coords", coords)?;
-        let mut v = vec![0.0; coords.len() / dim * inducing.rank];
+        let (mut v, rank) = (vec![0.0; coords.len() / dim * inducing.rank], inducing.rank);
         let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
-        inducing.solve(self.field.kernels, &self.model, point, &mut v, inducing.rank)?;
-        let p = inducing::residual_variances(self.field.kernels, &self.model, &v, inducing.rank)?;
-        self.search_points(coords, Factor { v: &v, rank: inducing.rank, p: &p }, k, pruning, out)
+        let squares = inducing.solve(self.field.kernels, &self.model, point, &mut v, rank)?;
+        let p: Vec<f64> = squares.variances(&self.model).map(|(_, p)| p).collect();
+        self.search_points(coords, Factor { v: &v, rank, p: &p }, k, pruning, out)
     }
 
     /// Whether the kernels take the parameters.
