@@ -1,14 +1,13 @@
 //! Gaussian-process workloads: coordinates, covariance, V and p from inducing points, and the search by brute force
 //! that everything else is beside: its speed the blocked one of the kernels, its answers the truth.
 
-use std::time::Instant;
-
 use layouts::{Interleaved, Neighbor, TopK};
 use rayon::prelude::*;
 use simd_kernels::{Covariance, Kernels, Measure, PANEL_ROWS, Panels, Rows};
 
 use super::numpy::NumpyRandom;
 use covertree::ordering;
+use covertree::residual::CovarianceModel;
 
 /// How the coordinates are spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub(super) struct Workload {
 }
 
 /// Added to the diagonal of the inducing points' covariance, as a share of the variance.
-const JITTER: f64 = 1e-6;
+pub(super) const JITTER: f64 = 1e-6;
 /// The least residual variance.
 const FLOOR: f64 = 1e-9;
 /// Queries that are answered together, and points that meet them.
@@ -51,8 +50,6 @@ pub(super) struct Field {
     pub(super) v: Vec<f64>,
     /// Residual variances.
     pub(super) p: Vec<f64>,
-    /// Seconds that V and p took, on all threads of the pool.
-    pub(super) factor_s: f64,
     panels: Interleaved<f64, PANEL_ROWS, 1>,
     /// Coordinates, axis by axis.
     axes: Vec<f64>,
@@ -71,7 +68,6 @@ impl Field {
         let mut inducing = ordering::random(n, 42).map_err(|error| error.to_string())?.order().to_vec();
         inducing.truncate(rank);
         inducing.sort_unstable();
-        let start = Instant::now();
         let mut field = Self {
             axes: (0..dim).flat_map(|axis| coords.iter().skip(axis).step_by(dim).copied()).collect(),
             workload,
@@ -80,12 +76,10 @@ impl Field {
             inducing,
             v: vec![0.0; n * rank],
             p: Vec::new(),
-            factor_s: 0.0,
             panels: Interleaved::new(),
             weights: Vec::new(),
         };
         field.factor().map_err(|error| error.to_string())?;
-        field.factor_s = start.elapsed().as_secs_f64();
         field.weights = field.p.iter().map(|p| 1.0 / p.sqrt()).collect();
         let rows = Rows::new(&field.v, rank).map_err(|error| error.to_string())?;
         field.panels.pack(rows).map_err(|error| error.to_string())?;
@@ -95,6 +89,16 @@ impl Field {
     /// Number of members.
     pub(super) fn len(&self) -> u64 {
         self.workload.n as u64
+    }
+
+    /// Covariance and variance.
+    pub(super) fn model(&self) -> CovarianceModel {
+        CovarianceModel::new(self.workload.covariance, &[self.workload.lengthscale], 1.0)
+    }
+
+    /// The inducing points, row by row.
+    pub(super) fn inducing_coords(&self) -> Vec<f64> {
+        self.inducing.iter().flat_map(|&id| self.row(id)).copied().collect()
     }
 
     fn row(&self, id: u32) -> &[f64] {

@@ -195,7 +195,8 @@ pub fn measure(
         progress.start(&format!("covertree {}", case.name()), settings.rounds as u64);
         let measured = match case {
             Case::Residual { workload, queries, k } => {
-                residual::measure(settings, kernels, workload, (*queries, *k), threads, progress)
+                let report = (progress, &mut notices);
+                residual::measure(settings, kernels, workload, (*queries, *k), threads, report)
             }
             Case::ResidualPredecessors { workload, m } => {
                 residual::predecessors(settings, kernels, workload, *m, threads, progress)

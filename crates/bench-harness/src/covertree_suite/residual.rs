@@ -1,12 +1,14 @@
 //! Residual-correlation search beside its brute force.
 
 use covertree::ordering::{OrderedOptions, ordered_neighbors_by_correlation};
-use covertree::residual::{CovarianceModel, Eligible, Factor, Neighborhoods, Pruning, ResidualIndex};
+use covertree::residual::{
+    Eligible, Factor, InducedFactor, Neighborhoods, Pruning, ResidualError, ResidualIndex,
+};
 use simd_kernels::Kernels;
 
 use super::clock::Clock;
 use super::contest::{Batch, Contender, Found, contest, recall_of};
-use super::field::{Field, Workload};
+use super::field::{Field, JITTER, Workload};
 use super::numpy::NumpyRandom;
 use super::{CovertreeSettings, Failure, record};
 use crate::progress::Progress;
@@ -29,7 +31,7 @@ pub(super) fn measure(
     workload: &Workload,
     (count, k): (usize, usize),
     threads: &Threads,
-    progress: &dyn Progress,
+    (progress, notices): (&dyn Progress, &mut Vec<String>),
 ) -> Result<Vec<Record>, Failure> {
     let field = threads.pool().install(|| Field::new(workload.clone(), kernels))?;
     let queries = members(workload.n, count);
@@ -50,19 +52,27 @@ pub(super) fn measure(
     };
     let timed = &queries[..TIMED.min(queries.len())];
     let (index, times) = threads.pool().install(|| build(&field, threads))?;
-    let mut answers = Neighborhoods::new();
+    let (own, own_times, factor) = threads.pool().install(|| build_own(&field, threads))?;
+    notices.push(format!(
+        "{}: V and p of the {} inducing points take {:.0} ms, which build and update of `{OWN}` leave out",
+        workload.name,
+        workload.rank,
+        factor * 1e3
+    ));
+    let search = |index: ResidualIndex| -> Batch<'_> {
+        let (queries, mut answers) = (&queries, Neighborhoods::new());
+        Box::new(move |found| {
+            index
+                .search_members(queries, k, Eligible::All, Pruning::Bounds, &mut answers)
+                .map_err(|error| error.to_string())?;
+            take(&answers, found);
+            Ok(())
+        })
+    };
     let contenders = vec![
         Contender { record: of("brute-force", timed.len()), batch: brute_force(&field, timed, k, false) },
-        Contender {
-            record: times.of(of("residual", queries.len())),
-            batch: Box::new(|found| {
-                index
-                    .search_members(&queries, k, Eligible::All, Pruning::Bounds, &mut answers)
-                    .map_err(|error| error.to_string())?;
-                take(&answers, found);
-                Ok(())
-            }),
-        },
+        Contender { record: times.of(of("residual", queries.len())), batch: search(index) },
+        Contender { record: own_times.of(of(OWN, queries.len())), batch: search(own) },
     ];
     Ok(contest(threads, settings.rounds, contenders, &judge, progress)?)
 }
@@ -137,7 +147,7 @@ fn brute_force<'a>(field: &'a Field, queries: &'a [u32], k: usize, before: bool)
     })
 }
 
-/// Seconds of building and of taking over new parameters, V and p given: the least of three.
+/// Seconds of building and of taking over new parameters, V and p aside: the medians of [`TIMES`].
 struct Times {
     build: f64,
     update: f64,
@@ -149,27 +159,59 @@ impl Times {
     }
 }
 
+/// How often building and updating are timed.
+const TIMES: usize = 5;
+
+/// What some work gave, and its seconds.
+fn timed<T>(threads: &Threads, work: impl FnOnce() -> Result<T, ResidualError>) -> Result<(T, f64), String> {
+    let clock = Clock::start(threads);
+    let done = work().map_err(|error| error.to_string())?;
+    Ok((done, clock.seconds()))
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_unstable_by(f64::total_cmp);
+    seconds.get(seconds.len() / 2).copied().unwrap_or_default()
+}
+
 /// The engine on the very V and p that the brute force has.
 fn build(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times), String> {
-    let workload = &field.workload;
-    let model = CovarianceModel::new(workload.covariance, &[workload.lengthscale], 1.0);
-    let factor = Factor { v: &field.v, rank: workload.rank, p: &field.p };
-    let fail = |error: covertree::residual::ResidualError| error.to_string();
-    let mut times = Times { build: f64::INFINITY, update: f64::INFINITY };
-    let mut built = None;
-    for _ in 0..3 {
-        let clock = Clock::start(threads);
-        let index = ResidualIndex::from_factor(&field.coords, workload.dim, &model, factor).map_err(fail)?;
-        times.build = times.build.min(clock.seconds());
-        built = Some(index);
+    let (coords, dim, model) = (&field.coords, field.workload.dim, field.model());
+    let factor = Factor { v: &field.v, rank: field.workload.rank, p: &field.p };
+    let build = || timed(threads, || ResidualIndex::from_factor(coords, dim, &model, factor));
+    let (mut index, first) = build()?;
+    let (mut builds, mut updates) = (vec![first], Vec::new());
+    for _ in 1..TIMES {
+        builds.push(build()?.1);
     }
-    let mut index = built.ok_or("nothing was built")?;
-    for _ in 0..3 {
-        let clock = Clock::start(threads);
-        index.update_factor(&model, factor).map_err(fail)?;
-        times.update = times.update.min(clock.seconds());
+    for _ in 0..TIMES {
+        updates.push(timed(threads, || index.update_factor(&model, factor))?.1);
     }
-    Ok((index, times))
+    Ok((index, Times { build: median(builds), update: median(updates) }))
+}
+
+/// The engine that computes V and p from the inducing points.
+const OWN: &str = "residual, own V";
+
+/// That engine, its times less those of V and p right after, and the seconds that these take.
+fn build_own(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times, f64), String> {
+    let (coords, dim, model) = (&field.coords, field.workload.dim, field.model());
+    let inducing = field.inducing_coords();
+    let build = || timed(threads, || ResidualIndex::with_inducing(coords, dim, &model, &inducing, JITTER));
+    let (mut index, _) = build()?;
+    let mut factor =
+        InducedFactor::new(coords, dim, &model, &inducing, JITTER).map_err(|error| error.to_string())?;
+    let (mut builds, mut updates, mut factors) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        let (_, all) = build()?;
+        let ((), alone) = timed(threads, || factor.update(coords, &model))?;
+        builds.push(all - alone);
+        let ((), all) = timed(threads, || index.update_parameters(&model))?;
+        let ((), alone) = timed(threads, || factor.update(coords, &model))?;
+        updates.push(all - alone);
+        factors.push(alone);
+    }
+    Ok((index, Times { build: median(builds), update: median(updates) }, median(factors)))
 }
 
 /// Answers of the engine as the suite keeps them.

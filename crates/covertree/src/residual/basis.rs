@@ -30,7 +30,6 @@ pub(super) type Panel<T> = Interleaved<T, PANEL_ROWS, 1>;
 /// Buffers of a build, reused from block to block.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    pub(super) rows: AlignedVec<f64>,
     pub(super) tile: TileScratch,
     /// Inner products of members with pivots, `MOST` a row.
     pub(super) common: AlignedVec<f64>,
@@ -42,22 +41,25 @@ pub(super) struct Scratch {
     pub(super) columns: Columns,
     gram: Vec<f64>,
     pub(super) rounded: AlignedVec<f32>,
-    pub(super) members: Members,
+    members: Members,
+}
+
+impl Scratch {
+    /// To be called before V changes.
+    pub(super) fn forget(&mut self) {
+        self.members.range = Range::default();
+        self.columns.forget();
+    }
 }
 
 /// Rows of V of a block's members, gathered once for all rounds if they do not lie together.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+struct Members {
     rows: AlignedVec<f64>,
     range: Range,
 }
 
 impl Members {
-    /// To be called before V changes.
-    pub(super) fn forget(&mut self) {
-        self.range = Range::default();
-    }
-
     fn rows<'a>(&'a mut self, field: &'a Field, range: Range) -> Result<Rows<'a, f64>, ResidualError> {
         if self.range == range && !self.rows.is_empty() {
             return Ok(Rows::with_stride(&self.rows, range.len, field.rank, field.stride)?);
@@ -127,7 +129,7 @@ impl Basis {
             if scratch.candidates.is_empty() {
                 break;
             }
-            let chosen = basis.choose(field, range, quota, scratch)?;
+            let chosen = basis.choose(field, range, quota, again, scratch)?;
             if chosen.is_empty() {
                 break;
             }
@@ -161,21 +163,22 @@ impl Basis {
     }
 
     /// Picks up to `quota` of the candidates by pivoted Cholesky of what the basis leaves of their inner products,
-    /// and extends the basis by them.
+    /// and extends the basis by them; `in_order`, all that the ones before do not explain.
     fn choose(
         &mut self,
         field: &Field,
         range: Range,
         quota: usize,
+        in_order: bool,
         scratch: &mut Scratch,
     ) -> Result<Vec<u32>, ResidualError> {
         let count = scratch.candidates.len();
-        scratch.columns.gather(field, &scratch.candidates, &mut scratch.rows)?;
+        scratch.columns.gather(field, &scratch.candidates)?;
         let padded = scratch.columns.padded;
         scratch.products.resize(count * padded, 0.0);
         let candidates = &scratch.candidates;
         let point = |i: usize, x: &mut [f64]| field.read(candidates[i] as usize, x);
-        let rows = Rows::new(&scratch.rows, field.rank)?;
+        let rows = Rows::new(&scratch.columns.rows, field.rank)?;
         let (tile, products) = (&mut scratch.tile, &mut scratch.products);
         scratch.columns.products(field, self.feature, rows, point, tile, products, padded, 0)?;
         // What the basis leaves of them.
@@ -194,7 +197,7 @@ impl Basis {
             }
             scratch.gram[i * count + i] = self.left[candidate as usize - range.start].max(0.0);
         }
-        let (picks, lower) = pivoted_cholesky(&scratch.gram, count, quota, self.explained);
+        let (picks, lower) = pivoted_cholesky(&scratch.gram, count, quota, self.explained, in_order);
         // Rows of the basis: a feature less its projection on what comes before, normalised.
         for (row, &pick) in picks.iter().enumerate() {
             let mut target = [0.0f64; MOST];
@@ -228,15 +231,14 @@ impl Basis {
         chosen: &[u32],
         scratch: &mut Scratch,
     ) -> Result<(), ResidualError> {
-        scratch.columns.gather(field, chosen, &mut scratch.rows)?;
+        scratch.columns.gather(field, chosen)?;
         let (size, padded) = (self.size, scratch.columns.padded);
+        let total = size + padded;
+        pack(Rows::with_stride(&self.transform[size * MOST..], padded, total, MOST)?, &mut scratch.packed)?;
         let point = |i: usize, x: &mut [f64]| field.read(range.start + i, x);
         let (tile, common) = (&mut scratch.tile, &mut scratch.common);
         let rows = scratch.members.rows(field, range)?;
         scratch.columns.products(field, self.feature, rows, point, tile, common, MOST, size)?;
-        let total = size + padded;
-        let rows = Rows::with_stride(&self.transform[size * MOST..], padded, total, MOST)?;
-        pack(rows, &mut scratch.packed)?;
         scratch.products.resize(range.len * padded, 0.0);
         field.kernels.panels::<f64>().inner_product(
             Rows::with_stride(&scratch.common, range.len, total, MOST)?,
@@ -253,11 +255,12 @@ impl Basis {
         self.chosen.resize(total, u32::MAX);
         Ok(())
     }
+
     /// Moves the columns that hold a pivot together, because every round fills up a panel.
     fn compact(&mut self, scratch: &mut Scratch) {
         let keep: Vec<usize> = (0..self.size).filter(|&column| self.chosen[column] != u32::MAX).collect();
         let padded = keep.len().next_multiple_of(PANEL_ROWS);
-        if padded == self.size {
+        if padded == self.size && keep.iter().enumerate().all(|(to, &from)| to == from) {
             return;
         }
         let size = self.size;
@@ -317,22 +320,23 @@ fn candidates(basis: &Basis, range: Range, out: &mut Vec<u32>) {
     }
 }
 
-/// Takes the row with the largest remaining diagonal, one after another, until `most` or none above `least`. Returns
-/// the rows taken and the columns of the factor.
-fn pivoted_cholesky(gram: &[f64], n: usize, most: usize, least: f64) -> (Vec<usize>, Vec<Vec<f64>>) {
+/// Takes the row with the largest remaining diagonal, or (`in_order`) the next one, one after another, until `most` or
+/// none above `least`. Returns the rows taken and the columns of the factor.
+fn pivoted_cholesky(
+    gram: &[f64],
+    n: usize,
+    most: usize,
+    least: f64,
+    in_order: bool,
+) -> (Vec<usize>, Vec<Vec<f64>>) {
     let mut left: Vec<f64> = (0..n).map(|i| gram[i * n + i]).collect();
     let mut factor: Vec<Vec<f64>> = Vec::with_capacity(most);
     let mut picks: Vec<usize> = Vec::with_capacity(most);
     while picks.len() < most {
-        let worst = left.iter().enumerate().fold(
-            (0, least),
-            |worst: (usize, f64), (i, &left)| {
-                if left > worst.1 { (i, left) } else { worst }
-            },
-        );
-        if worst.1 <= least {
-            break;
-        }
+        let mut unexplained = left.iter().copied().enumerate().filter(|(_, left)| *left > least);
+        let next =
+            if in_order { unexplained.next() } else { unexplained.rev().max_by(|a, b| a.1.total_cmp(&b.1)) };
+        let Some(worst) = next else { break };
         let (pick, scale) = (worst.0, 1.0 / worst.1.sqrt());
         let mut column: Vec<f64> = gram[pick * n..(pick + 1) * n].to_vec();
         for before in &factor {

@@ -10,6 +10,10 @@ use super::field::{Feature, Field, MAX_DIM};
 /// points of weight 0.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
+    /// Which points these are.
+    places: Vec<u32>,
+    /// Their rows of V, one after the other.
+    pub(super) rows: AlignedVec<f64>,
     pub(super) axes: Vec<f64>,
     pub(super) weights: Vec<f64>,
     pub(super) v: AlignedVec<f64>,
@@ -18,12 +22,17 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn gather(
-        &mut self,
-        field: &Field,
-        places: &[u32],
-        rows: &mut AlignedVec<f64>,
-    ) -> Result<(), ResidualError> {
+    /// To be called before V changes, and where `v` or `weights` were.
+    pub(super) fn forget(&mut self) {
+        self.places.clear();
+    }
+
+    /// Sets some points apart, if they are not those that already are.
+    pub(super) fn gather(&mut self, field: &Field, places: &[u32]) -> Result<(), ResidualError> {
+        if self.places == places {
+            return Ok(());
+        }
+        self.places.clear();
         let n = field.len();
         self.padded = places.len().next_multiple_of(PANEL_ROWS);
         self.axes.clear();
@@ -34,16 +43,17 @@ impl Columns {
         self.weights.clear();
         self.weights.extend(places.iter().map(|&place| field.weights[place as usize]));
         self.weights.resize(self.padded, 0.0);
-        rows.clear();
+        self.rows.clear();
         for &place in places {
-            rows.extend_from_slice(field.row(place as usize))?;
+            self.rows.extend_from_slice(field.row(place as usize))?;
         }
-        let rows = Rows::new(rows, field.rank)?;
+        let rows = Rows::new(&self.rows, field.rank)?;
         self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
             places.len(),
             field.rank,
         )?)?;
         layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
+        self.places.extend_from_slice(places);
         Ok(())
     }
 

@@ -115,7 +115,7 @@ pub(super) fn expect_finite(argument: &'static str, values: &[f64]) -> Result<()
         return check((0, values));
     }
     let pieces = values.chunks(PIECE).enumerate().collect();
-    super::parallel::try_map(pieces, || (), |(), piece| check(piece)).map(drop)
+    super::parallel::try_map(pieces, |(): &mut (), piece| check(piece)).map(drop)
 }
 
 /// Refuses what is not positive and finite.

@@ -193,21 +193,17 @@ impl Field {
         expect_positive("p", p)?;
         let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
         // As V lies: rows picked one by one come at a fraction of the speed.
-        let norms = parallel::try_map(
-            v.chunks(PIECE * rank).collect(),
-            || (),
-            |(), rows| {
-                let mut norms = Vec::with_capacity(PIECE);
-                for row in rows.chunks_exact(rank) {
-                    let squared = inner.pair(row, row)?;
-                    if !squared.is_finite() {
-                        expect_finite("v", &v)?;
-                    }
-                    norms.push(squared);
+        let norms = parallel::try_map(v.chunks(PIECE * rank).collect(), |(): &mut (), rows| {
+            let mut norms = Vec::with_capacity(PIECE);
+            for row in rows.chunks_exact(rank) {
+                let squared = inner.pair(row, row)?;
+                if !squared.is_finite() {
+                    expect_finite("v", &v)?;
                 }
-                Ok::<_, ResidualError>(norms)
-            },
-        )?;
+                norms.push(squared);
+            }
+            Ok::<_, ResidualError>(norms)
+        })?;
         self.set_model(model)?;
         self.set_rank(rank);
         let squared = |id: usize| norms.get(id / PIECE).and_then(|norms| norms.get(id % PIECE)).copied();
@@ -317,21 +313,17 @@ impl Field {
             .zip(self.weights.chunks_mut(PIECE))
             .zip(self.norms.chunks_mut(PIECE).zip(self.errors.chunks_mut(PIECE)))
             .collect();
-        let done = parallel::try_map(
-            pieces,
-            || (),
-            |(), (((v, ids), weights), (norms, errors))| {
-                for (i, row) in v.chunks_exact_mut(stride).enumerate() {
-                    let row = &mut row[..rank];
-                    let id = ids[i] as usize;
-                    fill(row, id);
-                    let squared = inner.pair(row, row)?;
-                    weights[i] = 1.0 / p(id).sqrt();
-                    (norms[i], errors[i]) = norm_and_error(variance, squared, weights[i], rank);
-                }
-                Ok::<(), ResidualError>(())
-            },
-        );
+        let done = parallel::try_map(pieces, |(): &mut (), (((v, ids), weights), (norms, errors))| {
+            for (i, row) in v.chunks_exact_mut(stride).enumerate() {
+                let row = &mut row[..rank];
+                let id = ids[i] as usize;
+                fill(row, id);
+                let squared = inner.pair(row, row)?;
+                weights[i] = 1.0 / p(id).sqrt();
+                (norms[i], errors[i]) = norm_and_error(variance, squared, weights[i], rank);
+            }
+            Ok::<(), ResidualError>(())
+        });
         done?;
         self.v = Stored::Placed(v);
         self.choose_head();

@@ -33,7 +33,7 @@ pub(super) const FLOOR: f64 = 1e-9;
 /// let coords = [0.0, 0.5, 3.0, 4.0];
 /// let mut factor = InducedFactor::new(&coords, 1, &model, &[0.25, 3.5], 1e-6)?;
 /// assert_eq!(factor.as_factor().v.len(), 4 * 2);
-/// assert!(factor.as_factor().p.iter().all(|&p| p < 0.2));
+/// assert!(factor.as_factor().p.iter().all(|&p| p < 0.5));
 /// let mut index = ResidualIndex::from_factor(&coords, 1, &model, factor.as_factor())?;
 /// // The same points with another lengthscale.
 /// let model = CovarianceModel::new(Covariance::Matern32, &[2.0], 1.0);
@@ -64,22 +64,24 @@ impl InducedFactor {
         jitter: f64,
     ) -> Result<Self, ResidualError> {
         expect_points(coords, dim)?;
-        let kernels = Kernels::active()?;
-        let inducing = Inducing::new(kernels, inducing, dim, jitter, model)?;
+        let inducing = Inducing::new(Kernels::active()?, inducing, dim, jitter, model)?;
         let mut factor = Self { inducing, v: Vec::new(), p: Vec::new() };
-        factor.compute(kernels, coords, model)?;
+        factor.compute(coords, model)?;
         Ok(factor)
     }
 
-    /// Computes the factor of as many or other points again, for other parameters. Memory is reused.
+    /// Computes the factor again, for other parameters and as many or other points. Memory is reused.
     ///
     /// # Errors
     /// As [`new`](Self::new); the factor is then as it was.
     pub fn update(&mut self, coords: &[f64], model: &CovarianceModel) -> Result<(), ResidualError> {
-        expect_points(coords, self.inducing.dim())?;
-        let kernels = Kernels::active()?;
-        self.inducing = self.inducing.with_model(kernels, model)?;
-        self.compute(kernels, coords, model)
+        let dim = self.inducing.dim();
+        let n = expect_points(coords, dim)?;
+        let inducing = self.inducing.with_model(Kernels::active()?, model)?;
+        reserve(&mut self.v, n, inducing.rank)?;
+        reserve(&mut self.p, n, 1)?;
+        self.inducing = inducing;
+        self.compute(coords, model)
     }
 
     /// What [`ResidualIndex`](super::ResidualIndex) takes.
@@ -87,20 +89,24 @@ impl InducedFactor {
         Factor { v: &self.v, rank: self.inducing.rank, p: &self.p }
     }
 
-    fn compute(
-        &mut self,
-        kernels: &'static Kernels,
-        coords: &[f64],
-        model: &CovarianceModel,
-    ) -> Result<(), ResidualError> {
+    fn compute(&mut self, coords: &[f64], model: &CovarianceModel) -> Result<(), ResidualError> {
         let (rank, dim) = (self.inducing.rank, self.inducing.dim());
-        self.v.resize(coords.len() / dim * rank, 0.0);
+        let n = coords.len() / dim;
+        reserve(&mut self.v, n, rank)?;
+        self.v.resize(n * rank, 0.0);
         let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
-        let squares = self.inducing.solve(kernels, model, point, &mut self.v, rank)?;
+        let squares = self.inducing.solve(Kernels::active()?, model, point, &mut self.v, rank)?;
         self.p.clear();
         self.p.extend(squares.variances(model).map(|(_, p)| p));
         Ok(())
     }
+}
+
+/// Room for `n` rows of `columns` numbers.
+fn reserve(numbers: &mut Vec<f64>, n: usize, columns: usize) -> Result<(), ResidualError> {
+    let wanted = n.saturating_mul(columns);
+    let refused = |_| layouts::Error::Memory { bytes: wanted.saturating_mul(size_of::<f64>()) };
+    Ok(numbers.try_reserve_exact(wanted.saturating_sub(numbers.len())).map_err(refused)?)
 }
 
 /// One strip of the Cholesky factor.
@@ -215,53 +221,50 @@ impl Inducing {
         let (rank, dim) = (self.rank, self.dim());
         let inner = kernels.forms::<f64>(Measure::InnerProduct);
         let chunks = v.chunks_mut(CHUNK * stride).enumerate().collect();
-        let squares =
-            parallel::try_map(chunks, Scratch::default, |scratch, (chunk, v): (usize, &mut [f64])| {
-                let n = v.len() / stride;
-                scratch.covariances.resize(n * rank, 0.0);
-                let mut x = vec![0.0; dim];
-                for (i, row) in scratch.covariances.chunks_exact_mut(rank).enumerate() {
-                    point(chunk * CHUNK + i, &mut x);
-                    squared_distances(&self.scale, &x, &self.axes, rank, row);
-                }
-                kernels.covariance(model.covariance, 1.0, model.variance, &mut scratch.covariances)?;
-                let panels = kernels.panels::<f64>();
-                for strip in &self.strips {
-                    let padded = strip.width.next_multiple_of(PANEL_ROWS);
-                    scratch.products.resize(n * padded, 0.0);
-                    if strip.start > 0 {
-                        let solved = Rows::with_stride(v, n, strip.start, stride)?;
-                        panels.inner_product(
-                            solved,
-                            Panels::new(&strip.before, strip.start)?,
-                            &mut scratch.products,
-                        )?;
-                        let lines = scratch.covariances.chunks_exact_mut(rank);
-                        for (row, products) in lines.zip(scratch.products.chunks_exact(padded)) {
-                            for (entry, product) in
-                                row[strip.start..strip.start + strip.width].iter_mut().zip(products)
-                            {
-                                *entry -= product;
-                            }
-                        }
-                    }
-                    let from = scratch.covariances.get(strip.start..).unwrap_or_default();
-                    let left = Rows::with_stride(from, n, strip.width, rank)?;
+        let squares = parallel::try_map(chunks, |scratch: &mut Scratch, (chunk, v): (usize, &mut [f64])| {
+            let n = v.len() / stride;
+            scratch.covariances.resize(n * rank, 0.0);
+            let mut x = vec![0.0; dim];
+            for (i, row) in scratch.covariances.chunks_exact_mut(rank).enumerate() {
+                point(chunk * CHUNK + i, &mut x);
+                squared_distances(&self.scale, &x, &self.axes, rank, row);
+            }
+            kernels.covariance(model.covariance, 1.0, model.variance, &mut scratch.covariances)?;
+            let panels = kernels.panels::<f64>();
+            for strip in &self.strips {
+                let padded = strip.width.next_multiple_of(PANEL_ROWS);
+                scratch.products.resize(n * padded, 0.0);
+                if strip.start > 0 {
+                    let solved = Rows::with_stride(v, n, strip.start, stride)?;
                     panels.inner_product(
-                        left,
-                        Panels::new(&strip.inverse, strip.width)?,
+                        solved,
+                        Panels::new(&strip.before, strip.start)?,
                         &mut scratch.products,
                     )?;
-                    for (row, products) in
-                        v.chunks_exact_mut(stride).zip(scratch.products.chunks_exact(padded))
-                    {
-                        row[strip.start..strip.start + strip.width].copy_from_slice(&products[..strip.width]);
+                    let lines = scratch.covariances.chunks_exact_mut(rank);
+                    for (row, products) in lines.zip(scratch.products.chunks_exact(padded)) {
+                        for (entry, product) in
+                            row[strip.start..strip.start + strip.width].iter_mut().zip(products)
+                        {
+                            *entry -= product;
+                        }
                     }
                 }
-                // While the rows are in the cache.
-                let rows = v.chunks_exact(stride).map(|row| &row[..rank]);
-                rows.map(|row| Ok(inner.pair(row, row)?)).collect::<Result<Vec<f64>, ResidualError>>()
-            });
+                let from = scratch.covariances.get(strip.start..).unwrap_or_default();
+                let left = Rows::with_stride(from, n, strip.width, rank)?;
+                panels.inner_product(
+                    left,
+                    Panels::new(&strip.inverse, strip.width)?,
+                    &mut scratch.products,
+                )?;
+                for (row, products) in v.chunks_exact_mut(stride).zip(scratch.products.chunks_exact(padded)) {
+                    row[strip.start..strip.start + strip.width].copy_from_slice(&products[..strip.width]);
+                }
+            }
+            // While the rows are in the cache.
+            let rows = v.chunks_exact(stride).map(|row| &row[..rank]);
+            rows.map(|row| Ok(inner.pair(row, row)?)).collect::<Result<Vec<f64>, ResidualError>>()
+        });
         squares.map(Squares)
     }
 }

@@ -369,14 +369,14 @@ impl ResidualIndex {
         let ids = |range: Range| &order.ids[range.start..range.end()];
         if self.blocks.is_empty() {
             let ranges = order.blocks.clone();
-            let built = parallel::try_map(ranges, basis::Scratch::default, |scratch, range| {
+            let built = parallel::try_map(ranges, |scratch: &mut basis::Scratch, range| {
                 Block::build(field, range, ids(range), scratch)
             })?;
             self.blocks = built.into_iter().flatten().collect();
         } else {
             let blocks = self.blocks.iter_mut();
             parallel::try_each(blocks, &self.pool, |scratch: &mut basis::Scratch, block| {
-                scratch.members.forget();
+                scratch.forget();
                 block.update(field, ids(block.range), scratch)
             })?;
         }

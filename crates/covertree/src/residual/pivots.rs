@@ -154,33 +154,25 @@ impl Block {
             // Nothing worth projecting on; searches measure such a block.
             return Ok(());
         }
-        let stand_in = self.pivots.first().copied().unwrap_or_default();
-        let places: Vec<u32> =
-            basis.chosen.iter().map(|&place| if place == u32::MAX { stand_in } else { place }).collect();
         let mut columns = std::mem::take(&mut scratch.columns);
-        columns.gather(field, &places, &mut scratch.rows)?;
-        for (weight, &place) in columns.weights.iter_mut().zip(&basis.chosen) {
-            if place == u32::MAX {
-                *weight = 0.0;
-            }
-        }
+        columns.gather(field, &self.pivots)?;
         self.probe.size = size;
-        let errors_of = places.iter().map(|&place| field.errors[place as usize]);
-        let lengths_of = places.iter().map(|&place| self.feature.norm(field, place as usize).sqrt());
+        let errors_of = self.pivots.iter().map(|&place| field.errors[place as usize]);
+        let lengths_of = self.pivots.iter().map(|&place| self.feature.norm(field, place as usize).sqrt());
         self.pivot_error = absolute_norm(&basis.transform, size, &errors_of.collect::<Vec<_>>());
         self.pivot_length = absolute_norm(&basis.transform, size, &lengths_of.collect::<Vec<_>>());
         self.tail_error = 0.0;
         if self.feature == Feature::Residual && field.head < field.rank {
             let rounding = tail_error(field.rank - field.head);
-            let tails_of = places.iter().map(|&place| rounding * field.tail(place as usize, field.head));
+            let tails_of = self.pivots.iter().map(|&place| rounding * field.tail(place as usize, field.head));
             self.tail_error = absolute_norm(&basis.transform, size, &tails_of.collect::<Vec<_>>());
         }
         self.gram_error = match self.feature {
             Feature::Residual => {
-                let rows = (&scratch.rows[..], field.rank);
+                let rows = (&columns.rows[..], field.rank);
                 self.probe.set(field, &columns, rows, field.head, &mut scratch.rounded)?;
                 self.probe.set_transform(&basis.transform, MOST, scratch)?;
-                self.gram_error(field, basis, &columns, &places, scratch)?
+                self.gram_error(field, basis, &columns, scratch)?
             }
             Feature::LowRank => self.make_explicit(field, basis, &mut columns, scratch)?,
         };
@@ -272,7 +264,7 @@ impl Block {
         // Columns of the weighted pivots are the rows that the product wants.
         let padded = rank.next_multiple_of(PANEL_ROWS);
         let mut transposed = vec![0.0; padded * size];
-        for (i, (row, weight)) in scratch.rows.chunks_exact(rank).zip(&columns.weights).enumerate() {
+        for (i, (row, weight)) in columns.rows.chunks_exact(rank).zip(&columns.weights).enumerate() {
             for (t, v) in row.iter().enumerate() {
                 transposed[t * size + i] = v * weight;
             }
@@ -287,6 +279,7 @@ impl Block {
         for (weight, &place) in columns.weights.iter_mut().zip(&basis.chosen) {
             *weight = f64::from(u8::from(place != u32::MAX));
         }
+        columns.forget();
         self.probe.set(field, columns, (&vectors, padded), rank, &mut scratch.rounded)?;
         let mut gram = vec![0.0; size * size];
         panels.inner_product(rows, Panels::new(&columns.v, rank)?, &mut gram)?;
@@ -302,22 +295,21 @@ impl Block {
     }
 
     /// How far the basis is from orthonormal: ‖T C Tᵀ − I‖ from the pivots' inner products C, and what those can be
-    /// wrong by. Expects the pivots' rows in `scratch.rows`.
+    /// wrong by.
     fn gram_error(
         &self,
         field: &Field,
         basis: &Basis,
         columns: &Columns,
-        places: &[u32],
         scratch: &mut Scratch,
     ) -> Result<f64, ResidualError> {
         let size = columns.padded;
         let point = |i: usize, x: &mut [f64]| {
-            field.read(places[i] as usize, x);
+            field.read(self.pivots[i] as usize, x);
             columns.weights[i]
         };
         let mut gram = vec![0.0; size * size];
-        let rows = Rows::new(&scratch.rows, field.rank)?;
+        let rows = Rows::new(&columns.rows, field.rank)?;
         columns.products(field, self.feature, rows, point, &mut scratch.tile, &mut gram, size, 0)?;
         let panels = field.kernels.panels::<f64>();
         let transform = Rows::with_stride(&basis.transform, size, size, MOST)?;

@@ -64,12 +64,13 @@ impl Probe {
         self.axes.clone_from(&columns.axes);
         self.weights.clone_from(&columns.weights);
         (self.size, self.columns) = (columns.padded, head);
+        let count = rows.len() / stride;
         if head > 0 {
-            pack(Rows::with_stride(rows, self.size, head, stride)?, &mut self.head)?;
+            pack(Rows::with_stride(rows, count, head, stride)?, &mut self.head)?;
         }
         let tail = field.rank - head;
         if tail > 0 {
-            rounded.resize_stale(self.size * tail)?;
+            rounded.resize_stale(count * tail)?;
             for (to, row) in rounded.chunks_exact_mut(tail).zip(rows.chunks(stride)) {
                 for (to, &from) in to.iter_mut().zip(&row[head..]) {
                     *to = from as f32;

@@ -452,6 +452,8 @@ fn bad_input_is_refused_by_name() {
 
 #[cfg(feature = "inducing")]
 mod inducing {
+    use covertree::residual::InducedFactor;
+
     use super::*;
 
     #[test]
@@ -496,6 +498,43 @@ mod inducing {
             )
             .unwrap();
         assert_eq!(points.ids(), members.ids());
+    }
+
+    #[test]
+    fn a_factor_of_its_own_is_that_of_the_index() {
+        let model = CovarianceModel::new(Covariance::Matern52, &[0.4, 0.6], 1.2).with_nugget(0.02);
+        let coords = Random(14).points(700, 2);
+        let mut factor = InducedFactor::new(&coords, 2, &model, &coords[..100], 1e-6).unwrap();
+        for scale in [1.0, 1.5] {
+            let model =
+                CovarianceModel::new(Covariance::Matern52, &[0.4 * scale, 0.6], 1.2).with_nugget(0.02);
+            factor.update(&coords, &model).unwrap();
+            let index = ResidualIndex::with_inducing(&coords, 2, &model, &coords[..100], 1e-6).unwrap();
+            let Factor { v, rank, p } = factor.as_factor();
+            assert_eq!((v.len(), rank, p.len()), (700 * 50, 50, 700));
+            let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9;
+            assert!(v.iter().zip(&factor_rows(&index, 700)).all(near));
+            assert!(p.iter().zip(&variances(&index, 700)).all(near));
+        }
+        // Fewer points.
+        factor.update(&coords[..20], &model).unwrap();
+        assert_eq!((factor.as_factor().v.len(), factor.as_factor().p.len()), (10 * 50, 10));
+        let kept = factor.as_factor().v.to_vec();
+        assert_eq!(
+            factor.update(&coords[..3], &model).unwrap_err(),
+            ResidualError::Length { argument: "coords", expected: 4, actual: 3 }
+        );
+        let wrong = CovarianceModel::new(Covariance::Matern52, &[-0.4, 0.6], 1.2);
+        assert!(factor.update(&coords, &wrong).is_err());
+        assert_eq!(factor.as_factor().v, kept);
+        assert_eq!(
+            InducedFactor::new(&[], 2, &model, &coords[..4], 1e-6).unwrap_err(),
+            ResidualError::Empty { argument: "coords" }
+        );
+        assert_eq!(
+            InducedFactor::new(&coords, 0, &model, &coords[..4], 1e-6).unwrap_err(),
+            ResidualError::Zero { argument: "dim" }
+        );
     }
 
     fn factor_rows(index: &ResidualIndex, n: u32) -> Vec<f64> {
