@@ -129,7 +129,7 @@ impl Basis {
             if scratch.candidates.is_empty() {
                 break;
             }
-            let chosen = basis.choose(field, range, quota, again, scratch)?;
+            let chosen = basis.choose(field, range, quota, scratch)?;
             if chosen.is_empty() {
                 break;
             }
@@ -163,13 +163,12 @@ impl Basis {
     }
 
     /// Picks up to `quota` of the candidates by pivoted Cholesky of what the basis leaves of their inner products,
-    /// and extends the basis by them; `in_order`, all that the ones before do not explain.
+    /// and extends the basis by them.
     fn choose(
         &mut self,
         field: &Field,
         range: Range,
         quota: usize,
-        in_order: bool,
         scratch: &mut Scratch,
     ) -> Result<Vec<u32>, ResidualError> {
         let count = scratch.candidates.len();
@@ -197,7 +196,7 @@ impl Basis {
             }
             scratch.gram[i * count + i] = self.left[candidate as usize - range.start].max(0.0);
         }
-        let (picks, lower) = pivoted_cholesky(&scratch.gram, count, quota, self.explained, in_order);
+        let (picks, lower) = pivoted_cholesky(&scratch.gram, count, quota, self.explained);
         // Rows of the basis: a feature less its projection on what comes before, normalised.
         for (row, &pick) in picks.iter().enumerate() {
             let mut target = [0.0f64; MOST];
@@ -320,23 +319,22 @@ fn candidates(basis: &Basis, range: Range, out: &mut Vec<u32>) {
     }
 }
 
-/// Takes the row with the largest remaining diagonal, or (`in_order`) the next one, one after another, until `most` or
-/// none above `least`. Returns the rows taken and the columns of the factor.
-fn pivoted_cholesky(
-    gram: &[f64],
-    n: usize,
-    most: usize,
-    least: f64,
-    in_order: bool,
-) -> (Vec<usize>, Vec<Vec<f64>>) {
+/// Takes the row with the largest remaining diagonal, one after another, until `most` or none above `least`. Returns
+/// the rows taken and the columns of the factor.
+fn pivoted_cholesky(gram: &[f64], n: usize, most: usize, least: f64) -> (Vec<usize>, Vec<Vec<f64>>) {
     let mut left: Vec<f64> = (0..n).map(|i| gram[i * n + i]).collect();
     let mut factor: Vec<Vec<f64>> = Vec::with_capacity(most);
     let mut picks: Vec<usize> = Vec::with_capacity(most);
     while picks.len() < most {
-        let mut unexplained = left.iter().copied().enumerate().filter(|(_, left)| *left > least);
-        let next =
-            if in_order { unexplained.next() } else { unexplained.rev().max_by(|a, b| a.1.total_cmp(&b.1)) };
-        let Some(worst) = next else { break };
+        let worst = left.iter().enumerate().fold(
+            (0, least),
+            |worst: (usize, f64), (i, &left)| {
+                if left > worst.1 { (i, left) } else { worst }
+            },
+        );
+        if worst.1 <= least {
+            break;
+        }
         let (pick, scale) = (worst.0, 1.0 / worst.1.sqrt());
         let mut column: Vec<f64> = gram[pick * n..(pick + 1) * n].to_vec();
         for before in &factor {
