@@ -6,7 +6,7 @@
 //! [--rounds 7]`; with `RUSTFLAGS="-C target-cpu=native"` too, by which kiddo gains its wide registers
 //!
 //! FOLDER is a set such as `geo-modis-lst-148k` (coords.npy or xyz.npy of float64, gt_base_rows.npy,
-//! gt_query_rows.npy); without one, uniform points in two and three dimensions are made. Every set is asked for each k. Distances are compared, so
+//! gt_query_rows.npy); without one, uniform points in two, three and ten dimensions and clustered ones in ten are made. Every set is asked for each k. Distances are compared, so
 //! that ties may be broken differently.
 
 use std::error::Error;
@@ -57,15 +57,32 @@ fn read(folder: &Path) -> Result<Set, Box<dyn Error>> {
     Ok(Set { name, dim, base: pick("gt_base_rows.npy")?, queries: pick("gt_query_rows.npy")? })
 }
 
-fn uniform(n: usize, dim: usize, queries: usize) -> Set {
+/// Points around so many centres in the unit cube; without a centre, spread evenly in it.
+fn generated(n: usize, dim: usize, centres: usize, queries: usize) -> Set {
     let mut state = 42u64;
     let mut unit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     };
-    let mut draw = |count: usize| (0..count * dim).map(|_| unit()).collect::<Vec<f64>>();
+    let middles: Vec<f64> = (0..centres * dim).map(|_| unit()).collect();
+    let mut draw = |count: usize| {
+        let mut rows = Vec::with_capacity(count * dim);
+        for _ in 0..count {
+            let centre = (unit() * centres as f64) as usize * dim;
+            let of_row = rows.len();
+            rows.extend((0..dim).map(|_| unit()));
+            if centres > 0 {
+                // Three uniform numbers are near enough to a normal one.
+                for (x, middle) in rows[of_row..].iter_mut().zip(&middles[centre..]) {
+                    *x = middle + 0.1 * (*x + unit() + unit() - 1.5);
+                }
+            }
+        }
+        rows
+    };
     let (base, queries) = (draw(n), draw(queries));
-    Set { name: format!("uniform-{dim}d-{}k", n / 1000), dim, base, queries }
+    let spread = if centres > 0 { "clustered" } else { "uniform" };
+    Set { name: format!("{spread}-{dim}d-{}k", n / 1000), dim, base, queries }
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -187,7 +204,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     if sets.is_empty() {
-        sets = vec![uniform(100_000, 2, 5000), uniform(100_000, 3, 5000)];
+        let (even, clustered) = (0, 64);
+        sets = vec![
+            generated(100_000, 2, even, 5000),
+            generated(100_000, 3, even, 5000),
+            generated(32_000, 10, even, 5000),
+            generated(32_000, 10, clustered, 5000),
+        ];
     }
     // Both libraries run in this pool of one thread.
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
