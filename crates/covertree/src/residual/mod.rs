@@ -129,6 +129,8 @@ const _: () = {
     shareable::<Neighborhoods>();
     shareable::<SearchScratch>();
     shareable::<ResidualError>();
+    #[cfg(feature = "inducing")]
+    shareable::<InducedFactor>();
 };
 
 impl ResidualIndex {
