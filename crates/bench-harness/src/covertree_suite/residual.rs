@@ -160,7 +160,7 @@ impl Times {
 }
 
 /// How often building and updating are timed.
-const TIMES: usize = 5;
+const TIMES: usize = 7;
 
 /// What some work gave, and its seconds.
 fn timed<T>(threads: &Threads, work: impl FnOnce() -> Result<T, ResidualError>) -> Result<(T, f64), String> {
@@ -193,19 +193,19 @@ fn build(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times), Str
 /// The engine that computes V and p from the inducing points.
 const OWN: &str = "residual, own V";
 
-/// That engine, its times less those of V and p right after, and the seconds that these take.
+/// That engine, its times less those of V and p right after, in memory as new or as old, and the seconds that an update of
+/// these takes.
 fn build_own(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times, f64), String> {
     let (coords, dim, model) = (&field.coords, field.workload.dim, field.model());
     let inducing = field.inducing_coords();
     let build = || timed(threads, || ResidualIndex::with_inducing(coords, dim, &model, &inducing, JITTER));
-    let (mut index, _) = build()?;
-    let mut factor =
-        InducedFactor::new(coords, dim, &model, &inducing, JITTER).map_err(|error| error.to_string())?;
+    let alone = || timed(threads, || InducedFactor::new(coords, dim, &model, &inducing, JITTER));
+    let (mut index, mut factor) = (build()?.0, alone()?.0);
     let (mut builds, mut updates, mut factors) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
-        let (_, all) = build()?;
-        let ((), alone) = timed(threads, || factor.update(coords, &model))?;
-        builds.push(all - alone);
+        builds.push(build()?.1 - alone()?.1);
+    }
+    for _ in 0..TIMES {
         let ((), all) = timed(threads, || index.update_parameters(&model))?;
         let ((), alone) = timed(threads, || factor.update(coords, &model))?;
         updates.push(all - alone);

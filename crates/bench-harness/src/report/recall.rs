@@ -6,7 +6,7 @@ use super::figure;
 use super::plot::{Area, frame};
 use super::scale::{Scale, Spacing};
 use super::series::{Group, colour, full_name, groups, judged, label, mark};
-use super::svg::{Anchor, Mark, Svg, spread};
+use super::svg::{Anchor, Mark, Svg, spread, width_of};
 use crate::peers::standing;
 use crate::record::Record;
 use crate::run::Run;
@@ -37,6 +37,8 @@ const LARGE: Size = Size {
 };
 /// More curves than this are too many for a small plot.
 const FEW: usize = 8;
+/// From the lane to the labels.
+const LABELS: f64 = 10.0;
 /// Settings that find less are not drawn where there are some that find a good part.
 const LITTLE: f64 = 0.5;
 /// Recall at the right end of the logit axis.
@@ -97,6 +99,10 @@ fn plot(group: &Group<'_>, size: Size) -> String {
     let x = Scale::new(Spacing::Logit, (low, HIGHEST), (area.left, area.right));
     let drawn = group.records.iter().filter(|record| judged(record).is_some_and(|recall| recall >= least));
     let y = Scale::log_around(drawn.map(|record| record.qps), (area.bottom, area.top));
+    let curves = group.curves();
+    // As wide as the longest label wants: on paper nothing may stand beside the drawing.
+    let names = curves.iter().filter_map(|curve| curve.first()).map(|record| label(record, &curves));
+    let width = names.map(|name| exact.1 + LABELS + width_of(&name)).fold(width, f64::max);
     let mut svg = Svg::new(width, height);
     let title = format!("recall@{}", group.records.first().map_or(0, |record| record.k));
     svg.rect(
@@ -107,7 +113,6 @@ fn plot(group: &Group<'_>, size: Size) -> String {
     );
     frame(&mut svg, area, (&x, &title), (&y, "queries per second"));
     svg.text("soft", ((exact.0 + exact.1) / 2.0, area.bottom + 18.0), Anchor::Middle, "1");
-    let curves = group.curves();
     let beaten = |record: &Record, recall: f64| {
         let of_same = curves.iter().find(|curve| curve.iter().any(|other| std::ptr::eq(*other, record)));
         of_same.is_some_and(|curve| curve.iter().any(|other| beats(other, record, recall)))
@@ -154,7 +159,7 @@ fn plot(group: &Group<'_>, size: Size) -> String {
     for (&(record, x, y), height) in ends.iter().zip(labels) {
         let text = label(record, &curves);
         svg.line("leader", (x + 7.0, y), (exact.1 + 6.0, height));
-        svg.text("", (exact.1 + 10.0, height + 4.0), Anchor::Start, &text);
+        svg.text("", (exact.1 + LABELS, height + 4.0), Anchor::Start, &text);
     }
     for &(record, x, y) in &points {
         let tip = format!(

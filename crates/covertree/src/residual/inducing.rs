@@ -46,8 +46,8 @@ pub(super) const FLOOR: f64 = 1e-9;
 #[derive(Debug)]
 pub struct InducedFactor {
     inducing: Inducing,
-    v: Vec<f64>,
-    p: Vec<f64>,
+    v: AlignedVec<f64>,
+    p: AlignedVec<f64>,
 }
 
 impl InducedFactor {
@@ -63,10 +63,11 @@ impl InducedFactor {
         inducing: &[f64],
         jitter: f64,
     ) -> Result<Self, ResidualError> {
-        expect_points(coords, dim)?;
+        let n = expect_points(coords, dim)?;
         let inducing = Inducing::new(Kernels::active()?, inducing, dim, jitter, model)?;
-        let mut factor = Self { inducing, v: Vec::new(), p: Vec::new() };
-        factor.compute(coords, model)?;
+        let mut factor = Self { inducing, v: AlignedVec::new(), p: AlignedVec::new() };
+        factor.reserve(n)?;
+        factor.compute(coords, n, model)?;
         Ok(factor)
     }
 
@@ -75,13 +76,11 @@ impl InducedFactor {
     /// # Errors
     /// As [`new`](Self::new); the factor is then as it was.
     pub fn update(&mut self, coords: &[f64], model: &CovarianceModel) -> Result<(), ResidualError> {
-        let dim = self.inducing.dim();
-        let n = expect_points(coords, dim)?;
+        let n = expect_points(coords, self.inducing.dim())?;
         let inducing = self.inducing.with_model(Kernels::active()?, model)?;
-        reserve(&mut self.v, n, inducing.rank)?;
-        reserve(&mut self.p, n, 1)?;
+        self.reserve(n)?;
         self.inducing = inducing;
-        self.compute(coords, model)
+        self.compute(coords, n, model)
     }
 
     /// What [`ResidualIndex`](super::ResidualIndex) takes.
@@ -89,24 +88,23 @@ impl InducedFactor {
         Factor { v: &self.v, rank: self.inducing.rank, p: &self.p }
     }
 
-    fn compute(&mut self, coords: &[f64], model: &CovarianceModel) -> Result<(), ResidualError> {
+    /// Room for so many points.
+    fn reserve(&mut self, n: usize) -> Result<(), ResidualError> {
+        self.v.reserve_exact(n.saturating_mul(self.inducing.rank).saturating_sub(self.v.len()))?;
+        Ok(self.p.reserve_exact(n.saturating_sub(self.p.len()))?)
+    }
+
+    fn compute(&mut self, coords: &[f64], n: usize, model: &CovarianceModel) -> Result<(), ResidualError> {
         let (rank, dim) = (self.inducing.rank, self.inducing.dim());
-        let n = coords.len() / dim;
-        reserve(&mut self.v, n, rank)?;
-        self.v.resize(n * rank, 0.0);
+        self.v.resize_stale(n * rank)?;
         let point = |i: usize, x: &mut [f64]| x.copy_from_slice(&coords[i * dim..(i + 1) * dim]);
         let squares = self.inducing.solve(Kernels::active()?, model, point, &mut self.v, rank)?;
-        self.p.clear();
-        self.p.extend(squares.variances(model).map(|(_, p)| p));
+        self.p.resize_stale(n)?;
+        for (to, (_, p)) in self.p.iter_mut().zip(squares.variances(model)) {
+            *to = p;
+        }
         Ok(())
     }
-}
-
-/// Room for `n` rows of `columns` numbers.
-fn reserve(numbers: &mut Vec<f64>, n: usize, columns: usize) -> Result<(), ResidualError> {
-    let wanted = n.saturating_mul(columns);
-    let refused = |_| layouts::Error::Memory { bytes: wanted.saturating_mul(size_of::<f64>()) };
-    Ok(numbers.try_reserve_exact(wanted.saturating_sub(numbers.len())).map_err(refused)?)
 }
 
 /// One strip of the Cholesky factor.
