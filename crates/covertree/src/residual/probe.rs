@@ -226,4 +226,25 @@ mod tests {
         assert_eq!(head(2.0, 1e-9), 64);
         assert_eq!(head(1e9, 1e-6), 0, "there is nothing in V");
     }
+
+    #[test]
+    fn an_update_takes_pivots_of_the_new_factor() {
+        let coords: Vec<f64> = (0..200).map(f64::from).collect();
+        let model = |variance| CovarianceModel::new(Covariance::Rbf, &[25.0], variance);
+        let v = [0.0; 200];
+        let p = [1.0; 200];
+        let mut index =
+            ResidualIndex::from_factor(&coords, 1, &model(1.0), Factor { v: &v, rank: 1, p: &p }).unwrap();
+        for variance in [1.0, 4.0, 9.0] {
+            // One block, so that the buffers of one update hold the pivots of the next.
+            let p = [variance; 200];
+            index.update_factor(&model(variance), Factor { v: &v, rank: 1, p: &p }).unwrap();
+            let block = &index.blocks[0];
+            assert!(index.blocks.len() == 1 && block.pivots.len() > 3);
+            // What of old pivots slipped into the basis shows in how far it is from orthonormal.
+            assert!(block.gram_error < 1e-6, "{}", block.gram_error);
+            let weights = &block.probe.weights[..block.pivots.len()];
+            assert!(weights.iter().all(|weight| (weight - 1.0 / f64::sqrt(variance)).abs() < 1e-9));
+        }
+    }
 }
