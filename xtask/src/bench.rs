@@ -344,6 +344,14 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
     if let Some(path) = kept {
         print(&format!("records: {}", path.display()));
     }
+    // The program belongs to the records: a later run of the gate measures beside it what seems lost.
+    let leave = || {
+        if arguments.gate {
+            return gate::leave_program(&arguments.out);
+        }
+        gate::remove_program(&arguments.out);
+        Ok(())
+    };
     match earlier.filter(|_| arguments.gate) {
         Some(earlier) => {
             let rules = Rules {
@@ -351,10 +359,12 @@ fn bench(arguments: &Arguments, print: &mut dyn FnMut(&str)) -> Result<(), Box<d
                 across_cpus: arguments.across_cpus,
                 ..Rules::default()
             };
-            let judgement = gate::judged(&earlier, &run, &rules, &arguments.out, &bar)?;
+            let file = arguments.baseline.as_deref().unwrap_or(&results);
+            let judgement = gate::judged((&earlier, file), &run, &rules, (&arguments.out, &bar))?;
+            leave()?;
             gate::tell(&judgement, &arguments.out, print)
         }
-        None => Ok(()),
+        None => leave(),
     }
 }
 

@@ -4,8 +4,8 @@
 //! a fixed piece of work that shares no code with the libraries ([`crate::reference`]); what is compared is speed over
 //! pace, by the middle halves of both runs. Where they overlap, or the medians differ by less than
 //! [`Rules::least_loss`], there is no change; where the machine had less of its pace than then, by so much more. What
-//! seems lost is measured again ([`Judgement::suspects`], [`Judgement::confirm`]) and only a loss each time is one:
-//! interference makes slow, never fast.
+//! seems lost is measured again ([`Judgement::suspects`], [`Judgement::confirm`]), best in turns with the program of the earlier
+//! run, and only a loss each time is one: interference makes slow, never fast.
 //!
 //! **Recall** is lost where fewer neighbours were found than the count of queries lets one blame on chance; **memory**
 //! where an index grew by more than [`Rules::growth`]; and what the earlier run measured and this one did not is
@@ -16,7 +16,7 @@
 
 mod wanted;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use simd_kernels::Tier;
@@ -123,6 +123,8 @@ pub struct Judgement {
     pub new: usize,
     /// What a reader should know: speeds that were not compared, and why.
     pub notices: Vec<String>,
+    #[serde(skip)]
+    speeds: BTreeSet<Case>,
 }
 
 /// The run did not pass.
@@ -173,8 +175,8 @@ impl Judgement {
         speed.filter_map(|loss| loss.key.clone()).collect()
     }
 
-    /// Clears the suspects that a second measurement, judged by the same rules, does not find lost; of the others it keeps
-    /// the better figure.
+    /// Clears the suspects that a second measurement, judged by the same rules, compared and did not find lost; of the
+    /// others it keeps the better figures.
     pub fn confirm(&mut self, again: &Judgement) {
         let before = self.losses.len();
         self.losses.retain_mut(|loss| {
@@ -183,9 +185,11 @@ impl Judgement {
             }
             let same = |other: &&Difference| other.quantity == Quantity::Speed && other.key == loss.key;
             match again.losses.iter().find(same) {
-                Some(other) if other.ratio() > loss.ratio() => loss.now = other.now,
+                Some(other) if other.ratio() > loss.ratio() => {
+                    (loss.then, loss.now) = (other.then, other.now)
+                }
                 Some(_) => {}
-                None => return false,
+                None => return !loss.key.as_ref().is_some_and(|key| again.speeds.contains(key)),
             }
             true
         });
@@ -208,6 +212,7 @@ pub fn judge(earlier: &[Record], run: &[Record], rules: &Rules) -> Judgement {
             Err(why) => *refused.entry(why).or_default() += 1,
             Ok((before, after)) => {
                 judgement.compared += 1;
+                judgement.speeds.insert(case.clone());
                 let remark = (then.tier != now.tier).then(|| format!("tier {}, was {}", now.tier, then.tier));
                 let found = Difference { remark, ..difference(Quantity::Speed, case, before, after) };
                 let least = (1.0 - rules.least_loss) * disturbance(then, now);

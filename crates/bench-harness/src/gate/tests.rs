@@ -204,6 +204,14 @@ fn a_suspect_that_is_not_lost_again_is_cleared() {
     judgement.confirm(&judge(&then, &[times(1.0), other(0.6)], &rules));
     assert_eq!((judgement.losses.len(), judgement.cleared), (1, 1));
     assert!(judgement.losses[0].case.contains("ef=80") && (judgement.losses[0].ratio() - 0.6).abs() < 1e-9);
+    // A measurement beside the earlier program brings its own "then", and the better pair of figures is kept.
+    judgement.confirm(&judge(&[other(0.9)], &[other(0.63)], &rules));
+    let kept = &judgement.losses[0];
+    assert!((kept.ratio() - 0.7).abs() < 1e-9 && (kept.then[1] - 9.0).abs() < 1e-9, "{kept:?}");
+    // What was not compared again is not cleared.
+    judgement.confirm(&judge(&then, &[times(1.0)], &rules));
+    judgement.confirm(&judge(&[times(1.0)], &[times(1.0), other(1.0)], &rules));
+    assert_eq!((judgement.losses.len(), judgement.cleared), (1, 1));
     // What is lost besides speed is not measured away.
     let mut judgement = judge(&then, &[times(1.0)], &rules);
     judgement.confirm(&Judgement::default());

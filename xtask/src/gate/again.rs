@@ -1,0 +1,137 @@
+//! Measuring again what seems lost: by a copy of this program, and beside it by the one that the baseline was made with.
+
+use std::error::Error;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use bench_harness::bar::Bar;
+use bench_harness::dataset::Dataset;
+use bench_harness::gate::{Judgement, Rules, Wanted, judge};
+use bench_harness::record::{Record, read_records, write_records};
+use bench_harness::run::{Run, Settings};
+
+use super::earlier::Earlier;
+use crate::say;
+
+/// How often a suspect is measured again where there is no program of the baseline, after the first time.
+const ALONE: usize = 2;
+/// How often it is measured beside that program. A case that has one of two speeds by the process that it runs in is the
+/// slower one by chance in a quarter of such pairs.
+const BESIDE: usize = 5;
+/// The name of what was measured again, among the results.
+const AGAIN: &str = "again.jsonl";
+
+/// A run and what it is compared with.
+pub(super) struct Suspicion<'a> {
+    /// The records of the baseline.
+    pub(super) earlier: &'a [Record],
+    /// The file that they are in.
+    pub(super) baseline: &'a Path,
+    /// What was measured.
+    pub(super) run: &'a [Record],
+    /// When a difference is a loss.
+    pub(super) rules: &'a Rules,
+    /// The folder for results.
+    pub(super) out: &'a Path,
+}
+
+impl Suspicion<'_> {
+    /// Measures the suspects of a judgement again, until none is left or they were lost each time.
+    ///
+    /// At first they are compared with the records of the baseline once more: most are cleared by that. What is still lost then
+    /// is measured in turns with the program of the baseline, because a machine can be another one than it was an hour ago
+    /// in ways that no pace tells.
+    pub(super) fn confirm(&self, judgement: &mut Judgement) -> Result<(), Box<dyn Error>> {
+        if judgement.suspects().is_empty() {
+            return Ok(());
+        }
+        self.measure(judgement, None)?;
+        if judgement.suspects().is_empty() {
+            return Ok(());
+        }
+        let found = Earlier::find(self.baseline, self.earlier);
+        judgement.notices.push(match &found {
+            Ok(program) => format!("what seemed lost was measured in turns with {}", program.origin()),
+            Err(why) => format!("what seemed lost was compared with records of another hour alone: {why}"),
+        });
+        for attempt in 0..if found.is_ok() { BESIDE } else { ALONE } {
+            let count = judgement.suspects().len();
+            // Who begins changes, for what changes with time.
+            self.measure(judgement, found.as_ref().ok().map(|program| (program, attempt % 2 == 0)))?;
+            // When a quarter is lost, that is no neighbour: once is enough.
+            if judgement.suspects().is_empty() || count * 4 > judgement.compared {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures the suspects once more: alone, or in turns with the earlier program, which may be the first of the two.
+    fn measure(
+        &self,
+        judgement: &mut Judgement,
+        beside: Option<(&Earlier, bool)>,
+    ) -> Result<(), Box<dyn Error>> {
+        let wanted = judgement.suspects();
+        say::note(format!("{} speeds seem lost: measuring them again", wanted.len()));
+        let suspects: Vec<Record> = self.run.iter().filter(|&record| wanted.has(record)).cloned().collect();
+        let program = std::env::current_exe()?;
+        let ours = || measured(&program, &suspects, self.out, |_| ());
+        let theirs = |earlier: &Earlier| {
+            measured(earlier.program(), &suspects, self.out, |command| earlier.prepare(command))
+                .map_err(|error| format!("the program of the baseline: {error}"))
+        };
+        let again = match beside {
+            None => judge(self.earlier, &ours()?, self.rules),
+            Some((earlier, true)) => {
+                let then = theirs(earlier)?;
+                judge(&then, &ours()?, self.rules)
+            }
+            Some((earlier, false)) => {
+                let now = ours()?;
+                judge(&theirs(earlier)?, &now, self.rules)
+            }
+        };
+        judgement.confirm(&again);
+        Ok(())
+    }
+}
+
+/// Measures the cases of some records, in a process of a copy of a program that is given this one's arguments.
+///
+/// A copy, because where a program's pages happen to lie in memory can slow down a single kernel for as long as they lie
+/// there, in every process that runs the same file: once it was 5 times on unchanged code.
+fn measured(
+    program: &Path,
+    suspects: &[Record],
+    out: &Path,
+    prepare: impl FnOnce(&mut Command),
+) -> Result<Vec<Record>, Box<dyn Error>> {
+    let (asked, answer) = (out.join("suspects.jsonl"), out.join(AGAIN));
+    write_records(&asked, suspects)?;
+    let copy = std::env::current_exe()?.with_file_name(format!("xtask-again-{}", std::process::id()));
+    std::fs::copy(program, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+    let mut command = Command::new(&copy);
+    command.args(std::env::args_os().skip(1)).arg("--again").arg(&asked);
+    prepare(&mut command);
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    std::fs::remove_file(&copy)?;
+    let output = output?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("measuring again ended with {}: {}", output.status, words.trim()).into());
+    }
+    Ok(read_records(&answer)?)
+}
+
+/// The other side of [`measured`]: measures nothing but the cases of the records in `asked`.
+pub(crate) fn again(
+    asked: &Path,
+    out: &Path,
+    (settings, sets): (&Settings, &[Dataset]),
+    bar: &Bar,
+) -> Result<(), Box<dyn Error>> {
+    let wanted = Some(Wanted::of(&read_records(asked)?));
+    let run = Run::perform(&Settings { wanted, ..settings.clone() }, sets, bar)?;
+    Ok(write_records(&out.join(AGAIN), &run.records)?)
+}
