@@ -218,7 +218,7 @@ impl Arguments {
             cases: self.cases.clone(),
             passes: self.passes.unwrap_or(if self.gate { gate::PASSES } else { 1 }),
             points: self.points.or(self.gate.then_some(gate::POINTS)),
-            tier_ends: self.gate,
+            gate: self.gate,
             wanted: None,
             hdf5: self.hdf5.clone(),
         })
@@ -415,7 +415,7 @@ mod tests {
     fn the_gate_has_defaults_of_its_own() {
         let settings = parse("--gate --first").unwrap().settings().unwrap();
         assert_eq!((settings.passes, settings.points, settings.clock), (5, Some(4), Clock::Cpu));
-        assert!(settings.quick && settings.tier_ends);
+        assert!(settings.quick && settings.gate);
         let settings =
             parse("--gate --first --clock wall --points 9 --passes 1").unwrap().settings().unwrap();
         assert_eq!((settings.passes, settings.points, settings.clock), (1, Some(9), Clock::Wall));

@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+/// The case of building an index, whose speed is that of its rows.
+pub const BUILDING: &str = "building";
+/// The case of giving an index new parameters.
+pub const UPDATING: &str = "updating";
+
 /// One measurement with everything that is needed to repeat or doubt it.
 ///
 /// A field that does not apply is `null`. Fields may be added; readers ignore what they do not know.
@@ -223,6 +228,19 @@ impl Record {
         // What is a share of the speed follows it.
         self.bytes_per_s = self.bytes_per_s.map(|rate| rate * self.qps / before);
         self.bound_share = self.bound_share.map(|share| share * self.qps / before);
+    }
+
+    /// This record of an index as one of making it: of `rows` rows a run, and nothing that searching tells.
+    pub(crate) fn of_making(self, case: &str, rows: usize) -> Self {
+        let made = Self { case: Some(case.to_owned()), queries: rows, k: 0, ..self };
+        let made =
+            Self { build_s: None, update_s: None, index_bytes: None, distances_per_query: None, ..made };
+        Self { bytes_per_s: None, bound: None, bound_bytes_per_s: None, bound_share: None, ..made }
+    }
+
+    /// Whether it is about making an index, not about searching it.
+    pub fn is_making(&self) -> bool {
+        matches!(self.case.as_deref(), Some(BUILDING | UPDATING))
     }
 
     /// Latency points for [`Record::latency_us`] from sorted latencies.

@@ -19,7 +19,7 @@ use crate::peers::{Contender, Measured, PeersError, interleave};
 use crate::progress::Progress;
 use crate::protocol::{Answers, Clock, Mode, Threads, Timing, cpu_seconds, measure, percentile};
 use crate::recall::{Recall, RecallError, recall};
-use crate::record::Record;
+use crate::record::{BUILDING, Record};
 use crate::vectors::Converted;
 use crate::write;
 use crate::zonal_engine::{ZonalEngine, ZonalSpec};
@@ -225,7 +225,7 @@ impl Run {
     ) -> Result<(), RunError> {
         let dtypes = settings.dtypes.clone().unwrap_or_else(|| Dtype::ALL.to_vec());
         let kernels = KernelSettings {
-            ends_only: settings.tier_ends,
+            ends_only: settings.gate,
             wanted: settings.wanted.clone(),
             ..KernelSettings::new(settings.tier, dtypes, settings.quick)
         };
@@ -248,6 +248,7 @@ impl Run {
             tier: settings.tier,
             rounds: settings.runs,
             quick: settings.quick,
+            gate: settings.gate,
             cases: settings.cases.clone(),
             wanted: settings.wanted.clone(),
         };
@@ -371,12 +372,10 @@ impl Run {
         progress.start(&what, (points.len() * settings.modes.len() * settings.runs) as u64);
         for (point, params) in points.into_iter().filter_map(|point| Some((point, grid.get(point)?))) {
             for &mode in &settings.modes {
-                if let Some(wanted) = &settings.wanted {
-                    let mut stub = self.record(contender, dataset, settings, mode, &Timing::default());
-                    stub.params = params_of(contender, params);
-                    if !wanted.has(&stub) {
-                        continue;
-                    }
+                let mut stub = self.record(contender, dataset, settings, mode, &Timing::default());
+                stub.params = params_of(contender, params);
+                if !settings.is_wanted(&stub) {
+                    continue;
                 }
                 let queries = &searched.queries;
                 let shape = (queries.len(), settings.k, settings.runs);
@@ -399,8 +398,28 @@ impl Run {
                 self.records.push(record);
             }
         }
+        // The exact scan has nothing to build.
+        if settings.gate && contender.suite != Suite::Exact {
+            let building = self.building(contender, dataset, settings);
+            self.records.extend(Some(building).filter(|record| settings.is_wanted(record)));
+        }
         progress.finish();
         Ok(())
+    }
+
+    /// How fast an index was built.
+    fn building(&self, contender: &Contender, dataset: &Dataset, settings: &Settings) -> Record {
+        let rows = dataset.base.len();
+        let speed = rows as f64 / contender.build_s;
+        // By the clock of the settings, whichever it is.
+        let timing = Timing {
+            qps_runs: vec![speed],
+            cpu_qps_runs: vec![speed],
+            paces: vec![contender.pace],
+            ..Timing::default()
+        };
+        let record = self.record(contender, dataset, settings, Mode::Batch, &timing);
+        Record { params: contender.params.clone(), ..record }.of_making(BUILDING, rows)
     }
 
     fn record(
@@ -537,10 +556,14 @@ fn build(
 ) -> Result<Contender, RunError> {
     let refuse = |error| RunError::Engine { dataset: original.name.clone(), error };
     let set = searched.as_ref().unwrap_or(original);
-    let (index, wall, cpu) = threads.pool().install(|| {
+    let reference = threads.reference();
+    let (index, wall, cpu, pace) = threads.pool().install(|| {
+        let before = reference.pace();
         let (start, cpu) = (std::time::Instant::now(), cpu_seconds());
         let index = engine.build(set, progress);
-        (index, start.elapsed().as_secs_f64(), cpu_seconds().zip(cpu).map(|(end, begin)| end - begin))
+        let (wall, cpu) =
+            (start.elapsed().as_secs_f64(), cpu_seconds().zip(cpu).map(|(end, begin)| end - begin));
+        (index, wall, cpu, before.between(reference.pace()))
     });
     let index = index.map_err(refuse)?;
     let build_s = match settings.clock {
@@ -548,7 +571,7 @@ fn build(
         Clock::Cpu => cpu.unwrap_or(wall),
     };
     let (name, params) = (engine.name().to_owned(), engine.params());
-    Ok(Contender { suite, name, params, index, searched, build_s })
+    Ok(Contender { suite, name, params, index, searched, build_s, pace })
 }
 
 /// Whether anything of an engine on a set is to be measured.

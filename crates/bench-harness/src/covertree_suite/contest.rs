@@ -4,6 +4,7 @@ use super::clock::Clock;
 use crate::progress::Progress;
 use crate::protocol::Threads;
 use crate::record::Record;
+use crate::reference::Pace;
 
 /// What a batch of queries found: ids, `per_query` places each, unfilled ones `u32::MAX`.
 #[derive(Clone, Debug, Default)]
@@ -45,18 +46,10 @@ pub(super) fn contest(
             (record.runs, record.threads, record.clock) = (rounds, threads.count(), Clock::name(threads));
             field.push((record, batch, found));
         }
-        let (reference, by) = (threads.reference(), Clock::kind(threads));
         for _ in 0..rounds {
-            let mut before = reference.pace();
+            let mut before = threads.reference().pace();
             for (record, batch, found) in &mut field {
-                let clock = Clock::start(threads);
-                batch(found)?;
-                record.qps_runs.push(record.queries as f64 / clock.seconds());
-                let after = reference.pace();
-                let pace = before.between(after);
-                record.pace_near.push(pace.near_by(by));
-                record.pace_far.push(pace.far_by(by));
-                before = after;
+                before = time_once(threads, record, before, || batch(found))?;
             }
             progress.advance(1);
         }
@@ -68,6 +61,24 @@ pub(super) fn contest(
             })
             .collect())
     })
+}
+
+/// Times work on `record.queries` things once and adds speed and pace to the record. Takes the machine's pace before it and
+/// returns the one after.
+pub(super) fn time_once(
+    threads: &Threads,
+    record: &mut Record,
+    before: Pace,
+    work: impl FnOnce() -> Result<(), String>,
+) -> Result<Pace, String> {
+    let clock = Clock::start(threads);
+    work()?;
+    record.qps_runs.push(record.queries as f64 / clock.seconds());
+    let after = threads.reference().pace();
+    let (pace, by) = (before.between(after), Clock::kind(threads));
+    record.pace_near.push(pace.near_by(by));
+    record.pace_far.push(pace.far_by(by));
+    Ok(after)
 }
 
 /// Recall of answers to some queries beside the true ones: `truth(query)` gives the true ids, and `near(query, id)`

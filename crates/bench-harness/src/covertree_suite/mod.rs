@@ -34,6 +34,8 @@ pub struct CovertreeSettings {
     pub quick: bool,
     /// Only workloads whose name contains one of these; all if there is none.
     pub cases: Vec<String>,
+    /// Building and updating as records of their own.
+    pub gate: bool,
     /// Of these only the workloads of which anything is wanted.
     pub wanted: Option<Wanted>,
 }

@@ -4,7 +4,7 @@ use covertree::ordering::{self, OrderedOptions, ordered_neighbors};
 use simd_kernels::Rows;
 
 use super::clock::Clock;
-use super::contest::{Contender, Found, contest, recall_of};
+use super::contest::{Contender, Found, contest, recall_of, time_once};
 use super::points::{Points, true_predecessors};
 use super::{CovertreeSettings, record};
 use crate::progress::Progress;
@@ -51,10 +51,13 @@ pub(super) fn measure(
     for (name, order) in ORDERS {
         let mut record = of(name, 1);
         threads.pool().install(|| -> Result<(), String> {
+            let mut pace = threads.reference().pace();
             for _ in 0..settings.rounds {
-                let clock = Clock::start(threads);
-                let places = order(rows).map_err(|error| error.to_string())?;
-                record.qps_runs.push(places as f64 / clock.seconds());
+                pace = time_once(threads, &mut record, pace, || match order(rows) {
+                    Ok(places) if places == n => Ok(()),
+                    Ok(places) => Err(format!("{name} has {places} places for {n} points")),
+                    Err(error) => Err(error.to_string()),
+                })?;
             }
             Ok(())
         })?;

@@ -7,13 +7,13 @@ use covertree::residual::{
 use simd_kernels::Kernels;
 
 use super::clock::Clock;
-use super::contest::{Batch, Contender, Found, contest, recall_of};
+use super::contest::{Batch, Contender, Found, contest, recall_of, time_once};
 use super::field::{Field, JITTER, Workload};
 use super::numpy::NumpyRandom;
 use super::{CovertreeSettings, Failure, record};
 use crate::progress::Progress;
 use crate::protocol::Threads;
-use crate::record::Record;
+use crate::record::{BUILDING, Record, UPDATING};
 
 /// Queries that time the brute force: its speed does not depend on which.
 const TIMED: usize = 128;
@@ -51,7 +51,8 @@ pub(super) fn measure(
         ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), k, queries)
     };
     let timed = &queries[..TIMED.min(queries.len())];
-    let (index, times) = threads.pool().install(|| build(&field, threads))?;
+    let (index, times) = threads.pool().install(|| build(&field, threads, of("residual", queries.len())))?;
+    let making = times.making.clone();
     let (own, own_times, factor) = threads.pool().install(|| build_own(&field, threads))?;
     notices.push(format!(
         "{}: V and p of the {} inducing points take {:.0} ms, which build and update of `{OWN}` leave out",
@@ -74,7 +75,11 @@ pub(super) fn measure(
         Contender { record: times.of(of("residual", queries.len())), batch: search(index) },
         Contender { record: own_times.of(of(OWN, queries.len())), batch: search(own) },
     ];
-    Ok(contest(threads, settings.rounds, contenders, &judge, progress)?)
+    let mut records = contest(threads, settings.rounds, contenders, &judge, progress)?;
+    if settings.gate {
+        records.extend(making);
+    }
+    Ok(records)
 }
 
 /// All points' predecessors.
@@ -110,14 +115,15 @@ pub(super) fn predecessors(
         params: format!("{} l={} r={}", workload.covariance.name(), workload.lengthscale, workload.rank),
         ..record(&workload.name, "residual-correlation", (workload.n, workload.dim), m, queries)
     };
-    let (index, times) = threads.pool().install(|| build(&field, threads))?;
+    let record = of("residual predecessors", workload.n);
+    let (index, times) = threads.pool().install(|| build(&field, threads, record.clone()))?;
     let contenders = vec![
         Contender {
             record: of("brute-force predecessors", judged.len()),
             batch: brute_force(&field, &judged, m, true),
         },
         Contender {
-            record: times.of(of("residual predecessors", workload.n)),
+            record: times.of(record),
             batch: Box::new(|found| {
                 let rows = ordered_neighbors_by_correlation(&index, m, OrderedOptions::default())
                     .map_err(|error| error.to_string())?;
@@ -151,6 +157,8 @@ fn brute_force<'a>(field: &'a Field, queries: &'a [u32], k: usize, before: bool)
 struct Times {
     build: f64,
     update: f64,
+    /// Both as speeds, in records of their own.
+    making: Vec<Record>,
 }
 
 impl Times {
@@ -174,20 +182,38 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.get(seconds.len() / 2).copied().unwrap_or_default()
 }
 
-/// The engine on the very V and p that the brute force has.
-fn build(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times), String> {
+/// The engine on the very V and p that the brute force has; `record` describes its searches.
+fn build(field: &Field, threads: &Threads, record: Record) -> Result<(ResidualIndex, Times), String> {
     let (coords, dim, model) = (&field.coords, field.workload.dim, field.model());
     let factor = Factor { v: &field.v, rank: field.workload.rank, p: &field.p };
-    let build = || timed(threads, || ResidualIndex::from_factor(coords, dim, &model, factor));
-    let (mut index, first) = build()?;
-    let (mut builds, mut updates) = (vec![first], Vec::new());
-    for _ in 1..TIMES {
-        builds.push(build()?.1);
-    }
+    let n = field.workload.n;
+    let mut building = record.clone().of_making(BUILDING, n);
+    let mut updating = record.of_making(UPDATING, n);
+    let refuse = |error: ResidualError| error.to_string();
+    let mut pace = threads.reference().pace();
+    let mut index = None;
     for _ in 0..TIMES {
-        updates.push(timed(threads, || index.update_factor(&model, factor))?.1);
+        let mut built = None;
+        pace = time_once(threads, &mut building, pace, || {
+            built = Some(ResidualIndex::from_factor(coords, dim, &model, factor).map_err(refuse)?);
+            Ok(())
+        })?;
+        // The one before is dropped outside of the clock.
+        index = built;
     }
-    Ok((index, Times { build: median(builds), update: median(updates) }))
+    let mut index = index.ok_or("nothing was built")?;
+    for _ in 0..TIMES {
+        pace =
+            time_once(threads, &mut updating, pace, || index.update_factor(&model, factor).map_err(refuse))?;
+    }
+    let seconds = |record: &Record| median(record.qps_runs.iter().map(|speed| n as f64 / speed).collect());
+    let (build, update) = (seconds(&building), seconds(&updating));
+    let clock = Clock::name(threads);
+    let finish = |record: Record| {
+        let qps = record.qps_runs.iter().copied().fold(0.0, f64::max);
+        Record { qps, runs: TIMES, threads: threads.count(), clock: clock.clone(), ..record }
+    };
+    Ok((index, Times { build, update, making: vec![finish(building), finish(updating)] }))
 }
 
 /// The engine that computes V and p from the inducing points.
@@ -211,7 +237,8 @@ fn build_own(field: &Field, threads: &Threads) -> Result<(ResidualIndex, Times, 
         updates.push(all - alone);
         factors.push(alone);
     }
-    Ok((index, Times { build: median(builds), update: median(updates) }, median(factors)))
+    let times = Times { build: median(builds), update: median(updates), making: Vec::new() };
+    Ok((index, times, median(factors)))
 }
 
 /// Answers of the engine as the suite keeps them.

@@ -49,9 +49,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        // 15 % called two of ten runs of unchanged code lost: a scan from the third-level cache had found better places
-        // in memory for its one baseline.
-        Self { least_loss: 0.2, growth: 0.02, deviations: 3.0, across_cpus: false }
+        Self { least_loss: 0.1, growth: 0.02, deviations: 3.0, across_cpus: false }
     }
 }
 

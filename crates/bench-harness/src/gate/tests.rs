@@ -105,8 +105,10 @@ fn overlapping_intervals_and_small_differences_are_no_change() {
     let wide = record(&[50.0, 60.0, 70.0, 99.5, 104.0], 10.0);
     assert_eq!(lost(times(1.0), wide), [], "the upper quartile reaches the other's lower one");
     assert_eq!(lost(times(1.0), times(0.93)), [], "apart, but by less than a loss");
-    assert_eq!(lost(times(1.0), times(0.83)), [], "likewise");
-    assert_eq!(lost(times(1.0), times(0.78)), [Quantity::Speed]);
+    assert_eq!(lost(times(1.0), times(0.88)), [Quantity::Speed]);
+    let rules = Rules { least_loss: 0.2, ..Rules::default() };
+    let lost_by = |factor| judge(&[times(1.0)], &[times(factor)], &rules).losses.len();
+    assert_eq!([lost_by(0.83), lost_by(0.78)], [0, 1], "by other rules");
     let judgement = judged(times(1.0), times(1.5));
     assert_eq!((judgement.losses.len(), judgement.gains.len(), judgement.compared), (0, 1, 1));
     assert!(judgement.verdict().is_ok());

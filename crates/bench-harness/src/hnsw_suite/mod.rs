@@ -13,6 +13,7 @@ use crate::peers::{Contender, Guests, turns};
 use crate::progress::Progress;
 use crate::protocol::{Clock, Mode, Threads, process_cpu_seconds};
 use crate::record::Record;
+use crate::reference::Pace;
 use crate::run::{RunError, Settings, graph_dtype};
 
 /// A case of the suite.
@@ -153,7 +154,8 @@ fn built(
             };
             let (name, params) = (engine.name().to_owned(), engine.params());
             let suite = crate::engine::Suite::Hnsw;
-            let contender = Contender { suite, name, params, index, searched: searched.clone(), build_s };
+            let (searched, pace) = (searched.clone(), Pace::default());
+            let contender = Contender { suite, name, params, index, searched, build_s, pace };
             Ok((contender, cpu))
         })
         .collect()

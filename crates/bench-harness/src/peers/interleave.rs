@@ -10,6 +10,7 @@ use crate::progress::Progress;
 use crate::protocol::{Clock, Mode, Threads, Timing, measure, percentile};
 use crate::recall::{Recall, recall};
 use crate::record::Record;
+use crate::reference::Pace;
 use crate::run::{RunError, Settings, ids_of, record_of};
 use crate::write;
 
@@ -29,6 +30,8 @@ pub(crate) struct Contender {
     /// The set in the engine's element type, if that is another one.
     pub(crate) searched: Option<Dataset>,
     pub(crate) build_s: f64,
+    /// The pace of the machine around building.
+    pub(crate) pace: Pace,
 }
 
 /// A search point of ours, measured.

@@ -10,6 +10,7 @@ use crate::gate::Wanted;
 use crate::graph_engine::GraphSpec;
 use crate::peers::PeerSettings;
 use crate::protocol::{Clock, Mode};
+use crate::record::Record;
 use crate::zonal_engine::ZonalSpec;
 
 /// What to measure.
@@ -45,12 +46,19 @@ pub struct Settings {
     pub passes: usize,
     /// At most so many search points of an index, spread over its grid.
     pub points: Option<usize>,
-    /// Of kernels only the lowest and the highest tier.
-    pub tier_ends: bool,
+    /// What the gate compares: of kernels only the lowest and the highest tier, and building as records of its own.
+    pub gate: bool,
     /// Only these cases.
     pub wanted: Option<Wanted>,
     /// A folder for results in the layout of ann-benchmarks: what every search point found.
     pub hdf5: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Whether what this record (which need not have been measured yet) is about is to be measured.
+    pub(crate) fn is_wanted(&self, record: &Record) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.has(record))
+    }
 }
 
 impl Default for Settings {
@@ -72,7 +80,7 @@ impl Default for Settings {
             peers: None,
             passes: 1,
             points: None,
-            tier_ends: false,
+            gate: false,
             wanted: None,
             hdf5: None,
         }

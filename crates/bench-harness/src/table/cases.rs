@@ -11,8 +11,9 @@ use crate::run::Run;
 /// All records of cases, or `None` if there are none. `x first` is the speed at recall .95 over that of the first row.
 pub fn cases(run: &Run) -> Option<String> {
     let of = |churn: bool| -> Vec<Record> {
-        let is_asked =
-            |record: &&Record| record.case.as_deref().is_some_and(|case| (case == "churn") == churn);
+        let is_asked = |record: &&Record| {
+            record.case.as_deref().is_some_and(|case| (case == "churn") == churn) && !record.is_making()
+        };
         run.records.iter().filter(is_asked).cloned().collect()
     };
     let (curves, churn) = (of(false), of(true));

@@ -12,7 +12,8 @@ use crate::run::Run;
 /// All records of the covertree suite, or `None` if there are none. Speeds are medians and ranges of the rounds; `x
 /// brute` is the ratio of medians to the brute force of the same workload and neighbours.
 pub fn covertree(run: &Run) -> Option<String> {
-    let records: Vec<&Record> = run.records.iter().filter(|record| record.suite == "covertree").collect();
+    let is_search = |record: &&Record| record.suite == "covertree" && !record.is_making();
+    let records: Vec<&Record> = run.records.iter().filter(is_search).collect();
     if records.is_empty() {
         return None;
     }
