@@ -17,7 +17,7 @@ pub(super) struct Group<'a> {
 /// Records of indexes by data set and mode, in the order of measurement.
 pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for record in run.records.iter().filter(|record| record.suite != "kernels") {
+    for record in run.records.iter().filter(|record| record.suite != "kernels" && !record.is_making()) {
         match groups.iter_mut().find(|g| g.dataset == record.dataset && g.mode == record.mode) {
             Some(group) => group.records.push(record),
             None => {

@@ -10,5 +10,6 @@ mod generated_sets_are_the_same_everywhere;
 mod peers_take_turns;
 mod recall_counts_what_was_found;
 mod sets_open_by_name;
+mod the_gate_measures_making_too;
 mod the_report_is_one_well_formed_page;
 mod truth_is_exact;
