@@ -39,20 +39,24 @@ pub(super) struct Suspicion<'a> {
 }
 
 impl Suspicion<'_> {
-    /// Measures the suspects of a judgement again, until none is left or they were lost each time.
+    /// Compares, and measures the suspects again, until none is left or they were lost each time.
     ///
-    /// At first they are compared with the records of the baseline once more: most are cleared by that. What is still lost then
-    /// is measured in turns with the program of the baseline, because a machine can be another one than it was an hour ago
-    /// in ways that no pace tells.
-    pub(super) fn confirm(&self, judgement: &mut Judgement) -> Result<(), Box<dyn Error>> {
-        if judgement.suspects().is_empty() {
-            return Ok(());
+    /// Best in turns with the program of the baseline, because a machine can be another one than it was an hour ago in ways
+    /// that no pace tells. Where that is yet to be built, suspects are compared with the records once more before: most
+    /// are cleared by that.
+    pub(super) fn judge(&self) -> Result<Judgement, Box<dyn Error>> {
+        // What is to be measured in turns needs no forgiving.
+        let strict = Rules { most_disturbed: 1.0, ..*self.rules };
+        let mut found = Earlier::beside(self.baseline, self.earlier);
+        let rules = if found.is_some() { &strict } else { self.rules };
+        let mut judgement = judge(self.earlier, self.run, rules);
+        if found.is_none() && !judgement.suspects().is_empty() {
+            self.measure(&mut judgement, None, rules)?;
         }
-        self.measure(judgement, None, self.rules)?;
         if judgement.suspects().is_empty() {
-            return Ok(());
+            return Ok(judgement);
         }
-        let found = Earlier::find(self.baseline, self.earlier);
+        let found = found.take().map_or_else(|| Earlier::built(self.earlier), Ok);
         judgement.notices.push(match &found {
             Ok(program) => format!("what seemed lost was measured in turns with {}", program.origin()),
             Err(why) => format!(
@@ -60,19 +64,21 @@ impl Suspicion<'_> {
                 100.0 * ALONE_LEAST_LOSS
             ),
         });
-        let least_loss = self.rules.least_loss.max(if found.is_ok() { 0.0 } else { ALONE_LEAST_LOSS });
-        let rules = Rules { least_loss, ..*self.rules };
+        let rules = match &found {
+            Ok(_) => strict,
+            Err(_) => Rules { least_loss: self.rules.least_loss.max(ALONE_LEAST_LOSS), ..*self.rules },
+        };
         for attempt in 0..if found.is_ok() { BESIDE } else { ALONE } {
             let count = judgement.suspects().len();
             // Who begins changes, for what changes with time.
             let beside = found.as_ref().ok().map(|program| (program, attempt % 2 == 0));
-            self.measure(judgement, beside, &rules)?;
+            self.measure(&mut judgement, beside, &rules)?;
             // When a quarter is lost, that is no neighbour: once is enough.
             if judgement.suspects().is_empty() || count * 4 > judgement.compared {
                 break;
             }
         }
-        Ok(())
+        Ok(judgement)
     }
 
     /// Measures the suspects once more: alone, or in turns with the earlier program, which may be the first of the two.

@@ -22,18 +22,18 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// The program of the records in the file `baseline`, or why there is none.
-    pub(super) fn find(baseline: &Path, records: &[Record]) -> Result<Self, String> {
-        let kept = baseline.with_file_name(PROGRAM);
-        let (program, origin) = if kept.is_file() {
-            (kept, "the program beside the baseline".to_owned())
-        } else {
-            let commit = commit(records)?;
-            let program =
-                built(commit).map_err(|error| format!("commit {commit} cannot be built: {error}"))?;
-            (program, format!("the program of its commit {commit}"))
-        };
-        Ok(Self { program, origin, tier: tier(records) })
+    /// The program that was left beside the records in the file `baseline`, if there is one.
+    pub(super) fn beside(baseline: &Path, records: &[Record]) -> Option<Self> {
+        let program = baseline.with_file_name(PROGRAM);
+        let origin = "the program beside the baseline".to_owned();
+        program.is_file().then(|| Self { program, origin, tier: tier(records) })
+    }
+
+    /// The program of the records' commit, or why it cannot be built.
+    pub(super) fn built(records: &[Record]) -> Result<Self, String> {
+        let commit = commit(records)?;
+        let program = built(commit).map_err(|error| format!("commit {commit} cannot be built: {error}"))?;
+        Ok(Self { program, origin: format!("the program of its commit {commit}"), tier: tier(records) })
     }
 
     /// Where it is.
@@ -55,7 +55,7 @@ impl Earlier {
     }
 }
 
-/// Leaves this program beside a run's records, where [`Earlier::find`] will look for it.
+/// Leaves this program beside a run's records, where [`Earlier::beside`] will look for it.
 pub(crate) fn leave_program(out: &Path) -> Result<(), Box<dyn Error>> {
     let file = out.join(PROGRAM);
     std::fs::copy(std::env::current_exe()?, &file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -146,13 +146,14 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let baseline = folder.join("results.jsonl");
         let records = [record("0123456789ab-dirty", "baseline")];
-        assert!(Earlier::find(&baseline, &records).unwrap_err().contains("0123456789ab-dirty"));
+        assert!(Earlier::beside(&baseline, &records).is_none());
         leave_program(&folder).unwrap();
-        let earlier = Earlier::find(&baseline, &records).unwrap();
+        let earlier = Earlier::beside(&baseline, &records).unwrap();
         let bytes = |path: &Path| std::fs::read(path).unwrap();
         assert!(bytes(earlier.program()) == bytes(&std::env::current_exe().unwrap()));
         remove_program(&folder);
-        assert!(Earlier::find(&baseline, &records).is_err());
+        assert!(Earlier::beside(&baseline, &records).is_none());
+        assert!(Earlier::built(&records).unwrap_err().contains("0123456789ab-dirty"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

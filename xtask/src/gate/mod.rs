@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use bench_harness::bar::Bar;
-use bench_harness::gate::{Judgement, Rules, judge};
+use bench_harness::gate::{Judgement, Rules};
 use bench_harness::machine::Machine;
 use bench_harness::record::{Record, read_records, write_records};
 use bench_harness::run::Run;
@@ -39,10 +39,8 @@ pub(crate) fn judged(
     rules: &Rules,
     (out, bar): (&Path, &Bar),
 ) -> Result<Judgement, Box<dyn Error>> {
-    let mut judgement = judge(earlier, &run.records, rules);
     bar.clear();
-    Suspicion { earlier, baseline, run: &run.records, rules, out }.confirm(&mut judgement)?;
-    Ok(judgement)
+    Suspicion { earlier, baseline, run: &run.records, rules, out }.judge()
 }
 
 /// Prints a judgement and leaves it among the results.

@@ -31,14 +31,15 @@ pub use wanted::Wanted;
 const QUIET: usize = 3;
 /// But so many at least.
 const LEAST_ROUNDS: usize = 3;
-/// However busy the machine was, a loss of more than this beyond [`Rules::least_loss`] is one.
-const MOST_DISTURBED: f64 = 0.7;
 
 /// When a difference is a loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// Share of the speed below which nothing counts as lost.
     pub least_loss: f64,
+    /// However little of its pace the machine had, a speed below this share of what else would do is lost; 1 forgives
+    /// nothing, which is right where both were measured in the same minutes.
+    pub most_disturbed: f64,
     /// Share by which an index may grow.
     pub growth: f64,
     /// Standard deviations that recall may fall by.
@@ -49,7 +50,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { least_loss: 0.1, growth: 0.02, deviations: 3.0, across_cpus: false }
+        Self { least_loss: 0.1, most_disturbed: 0.7, growth: 0.02, deviations: 3.0, across_cpus: false }
     }
 }
 
@@ -213,7 +214,7 @@ pub fn judge(earlier: &[Record], run: &[Record], rules: &Rules) -> Judgement {
                 judgement.speeds.insert(case.clone());
                 let remark = (then.tier != now.tier).then(|| format!("tier {}, was {}", now.tier, then.tier));
                 let found = Difference { remark, ..difference(Quantity::Speed, case, before, after) };
-                let least = (1.0 - rules.least_loss) * disturbance(then, now);
+                let least = (1.0 - rules.least_loss) * disturbance(then, now).max(rules.most_disturbed);
                 if after[2] < before[0] && found.ratio() < least {
                     judgement.losses.push(found);
                 } else if after[0] > before[2] && found.ratio() > 1.0 / (1.0 - rules.least_loss) {
@@ -299,7 +300,7 @@ fn disturbance(then: &Record, now: &Record) -> f64 {
         paces.sort_by(|a, b| b.total_cmp(a));
         paces.get(paces.len() / (2 * QUIET)).copied()
     };
-    third(now).zip(third(then)).map_or(1.0, |(now, then)| (now / then).clamp(MOST_DISTURBED, 1.0))
+    third(now).zip(third(then)).map_or(1.0, |(now, then)| (now / then).min(1.0))
 }
 
 /// Both recalls, if the later is lower than chance allows: ties forgiven where that was judged.

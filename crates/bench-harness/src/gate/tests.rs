@@ -85,6 +85,8 @@ fn a_machine_that_lost_its_pace_says_less() {
     assert_eq!(lost(at(100.0, 10.0), at(56.0, 7.5)), []);
     assert_eq!(lost(at(100.0, 10.0), at(75.0, 10.0)), [Quantity::Speed]);
     assert_eq!(lost(at(100.0, 10.0), at(30.0, 6.0)), [Quantity::Speed], "half is half on any machine");
+    let strict = Rules { most_disturbed: 1.0, ..Rules::default() };
+    assert_eq!(judge(&[at(100.0, 10.0)], &[at(56.0, 7.5)], &strict).losses.len(), 1, "nothing is forgiven");
     // Kernels are judged by their quietest rounds.
     let kernel = |runs: &[f64], paces: &[f64]| Record {
         suite: "kernels".into(),
