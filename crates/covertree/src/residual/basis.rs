@@ -7,6 +7,7 @@
 use layouts::{AlignedVec, Interleaved};
 use simd_kernels::{PANEL_ROWS, PanelElement, Panels, Rows};
 
+use super::apart::heavy;
 use super::columns::{Columns, TileScratch};
 use super::error::ResidualError;
 use super::field::{Feature, Field};
@@ -40,6 +41,8 @@ pub(super) struct Scratch {
     candidates: Vec<u32>,
     pub(super) columns: Columns,
     gram: Vec<f64>,
+    /// Basis vectors as the low-rank part sees them.
+    pub(super) vectors: Vec<f64>,
     pub(super) rounded: AlignedVec<f32>,
     members: Members,
 }
@@ -76,6 +79,8 @@ pub(super) struct Basis {
     pub(super) transform: Vec<f64>,
     /// Vectors, those that only fill up panels included.
     pub(super) size: usize,
+    /// Members that are left to searches one by one, by their number in the block, in order.
+    pub(super) apart: Vec<u32>,
     /// By column of the basis the place of the pivot, `u32::MAX` where it only fills up a panel.
     pub(super) chosen: Vec<u32>,
     /// Squared remainders of the members.
@@ -97,7 +102,7 @@ impl Basis {
     ) -> Result<Self, ResidualError> {
         scratch.common.resize_stale(range.len * MOST)?;
         scratch.coordinates.resize_stale(range.len * MOST)?;
-        let left: Vec<f64> = (range.start..range.end()).map(|place| feature.norm(field, place)).collect();
+        let mut left: Vec<f64> = (range.start..range.end()).map(|place| feature.norm(field, place)).collect();
         let explained = match feature {
             Feature::Residual => EXPLAINED,
             // The query's remainder is at most its norm, and queries are like members.
@@ -108,8 +113,13 @@ impl Basis {
                 EXPLAINED_PRODUCT * EXPLAINED_PRODUCT / median.max(1e-300)
             }
         };
+        let apart = if feature == Feature::Residual { heavy(field, range) } else { Vec::new() };
+        // They count as explained, and are no pivots.
+        for &at in &apart {
+            left[at as usize] = 0.0;
+        }
         let (transform, chosen) = (vec![0.0; MOST * MOST], Vec::with_capacity(MOST));
-        let mut basis = Self { feature, transform, size: 0, chosen, left, explained };
+        let mut basis = Self { feature, transform, size: 0, apart, chosen, left, explained };
         loop {
             let again = basis.size == 0 && !previous.is_empty();
             let quota = match basis.size {
@@ -140,6 +150,11 @@ impl Basis {
         }
         basis.compact(scratch);
         Ok(basis)
+    }
+
+    /// Whether a member is left to searches one by one.
+    pub(super) fn is_apart(&self, at: usize) -> bool {
+        self.apart.binary_search(&(at as u32)).is_ok()
     }
 
     /// Whether some rounds left so much that others will not do either.

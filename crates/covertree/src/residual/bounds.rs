@@ -65,14 +65,14 @@ impl Block {
         queries: &Queries,
         i: usize,
         coordinates: f64,
-        projection_error: f64,
         offset_norm: f32,
     ) -> QueryBounds {
         let (weight, error) = (queries.weights[i], queries.errors[i]);
         let feature_norm = self.feature.norm_of(field, queries.norms[i], weight);
         let length = coordinates.sqrt();
         let norm = feature_norm.sqrt();
-        let own = self.query_error(field, norm, error, queries.tails[i]) + projection_error;
+        let own = self.query_error(field, norm, error, queries.tail(i, self.probe.columns, field.cut()))
+            + 1.01 * f64::from(UNIT_F32) * length;
         let left = (feature_norm - coordinates).max(0.0) + self.remainder_slack(own, error, length);
         let remainder = (left.sqrt() as f32).next_up();
         // The few roundings after the products of words, and a basis that is not quite orthonormal.

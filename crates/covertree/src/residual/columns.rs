@@ -27,8 +27,29 @@ impl Columns {
         self.places.clear();
     }
 
+    /// Which points these are.
+    pub(super) fn places(&self) -> &[u32] {
+        &self.places
+    }
+
     /// Sets some points apart, if they are not those that already are.
     pub(super) fn gather(&mut self, field: &Field, places: &[u32]) -> Result<(), ResidualError> {
+        if self.places == places {
+            return Ok(());
+        }
+        self.gather_rows(field, places)?;
+        let rows = Rows::new(&self.rows, field.rank)?;
+        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
+            places.len(),
+            field.rank,
+        )?)?;
+        layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
+        self.places.extend_from_slice(places);
+        Ok(())
+    }
+
+    /// The same for whoever multiplies nothing with their rows in panels.
+    pub(super) fn gather_rows(&mut self, field: &Field, places: &[u32]) -> Result<(), ResidualError> {
         if self.places == places {
             return Ok(());
         }
@@ -47,13 +68,6 @@ impl Columns {
         for &place in places {
             self.rows.extend_from_slice(field.row(place as usize))?;
         }
-        let rows = Rows::new(&self.rows, field.rank)?;
-        self.v.resize_stale(layouts::Interleaved::<f64, PANEL_ROWS, 1>::packed_len(
-            places.len(),
-            field.rank,
-        )?)?;
-        layouts::Interleaved::<f64, PANEL_ROWS, 1>::pack_into(rows, &mut self.v)?;
-        self.places.extend_from_slice(places);
         Ok(())
     }
 

@@ -12,20 +12,14 @@ use super::factor::{Factor, Stored, stride_of};
 use super::model::CovarianceModel;
 use super::order::{Order, Range};
 use super::parallel;
-use super::probe::tail_error;
 
 /// Unit roundoff of `f64`.
 const UNIT: f64 = f64::EPSILON / 2.0;
 
-/// Steps in which the head grows, and how many points choose it.
-const HEAD_STEP: usize = 16;
-const SAMPLE: usize = 512;
-/// Error of a correlation by tails that so many of ten points may have: some thousandths where a block's basis
-/// makes it a hundred times as large.
-const TAIL_ERROR: f64 = 3e-5;
-const FEW: usize = 9;
+/// Places where the rows of V may be cut into head and tail.
+pub(super) const CUTS: usize = 16;
 
-/// Rows that are gathered at a time where they are used once.
+/// Rows that meet all queries of a tile before the next.
 const GATHERED: usize = 64;
 
 /// Places cut into pieces that go to threads.
@@ -51,8 +45,6 @@ pub(super) struct Field {
     pub(super) norms: Vec<f64>,
     /// aᵢ of the bound aᵢ aⱼ on the error of ρᵢⱼ in `f64`.
     pub(super) errors: Vec<f64>,
-    /// Columns of V that products with pivots need in `f64`; see `probe.rs`.
-    pub(super) head: usize,
 }
 
 /// Queries of one group, points in rows.
@@ -62,7 +54,7 @@ pub(super) struct Queries {
     pub(super) v: AlignedVec<f64>,
     /// `v` in `f32`.
     pub(super) rounded: AlignedVec<f32>,
-    /// Weighted lengths of rows of V from column [`Field::head`] on.
+    /// Weighted lengths of rows of V from every [`Field::cut`]-th column on, [`CUTS`] a row.
     pub(super) tails: Vec<f64>,
     pub(super) weights: Vec<f64>,
     pub(super) norms: Vec<f64>,
@@ -92,6 +84,11 @@ impl Queries {
         self.weights.len()
     }
 
+    /// Weighted length of a query's row of V from column `head` on, one of those where rows may be cut.
+    pub(super) fn tail(&self, i: usize, head: usize, cut: usize) -> f64 {
+        self.tails.chunks_exact(CUTS).nth(i).and_then(|tails| tails.get(head / cut)).copied().unwrap_or(0.0)
+    }
+
     /// Fills `rounded`.
     pub(super) fn round(&mut self) -> Result<(), ResidualError> {
         self.rounded.resize_stale(self.v.len())?;
@@ -113,10 +110,15 @@ fn norm_and_error(variance: f64, v_squared: f64, weight: f64, rank: usize) -> (f
     (norm, error.sqrt() * weight)
 }
 
-/// Weighted length of a row of V from column `head` on, some more rather than less.
-fn tail_length(row: &[f64], head: usize, weight: f64) -> f64 {
-    let tail = row.get(head..).unwrap_or_default();
-    dot(tail, tail).sqrt() * weight * (1.0 + 1e-9)
+/// Adds the weighted lengths of a row of V from every `cut`-th column on, some more rather than less.
+fn tail_lengths(row: &[f64], cut: usize, weight: f64, to: &mut Vec<f64>) {
+    let mut lengths = [0.0; CUTS];
+    let mut squared = 0.0;
+    for (length, columns) in lengths.iter_mut().zip(row.chunks(cut)).rev() {
+        squared += dot(columns, columns);
+        *length = squared.sqrt() * weight * (1.0 + 1e-9);
+    }
+    to.extend(lengths);
 }
 
 impl Field {
@@ -145,7 +147,6 @@ impl Field {
             weights: Vec::new(),
             norms: Vec::new(),
             errors: Vec::new(),
-            head: 1,
         })
     }
 
@@ -213,7 +214,6 @@ impl Field {
             Stored::Taken(v, _) => v,
             Stored::Placed(_) => Vec::new(),
         };
-        self.choose_head();
         Ok(before)
     }
 
@@ -233,35 +233,14 @@ impl Field {
         }
     }
 
-    /// Weighted length of the row of V at a place, from column `head` on.
-    pub(super) fn tail(&self, place: usize, head: usize) -> f64 {
-        tail_length(self.row(place), head, self.weights[place])
+    /// Columns from one place where rows of V may be cut to the next.
+    pub(super) fn cut(&self) -> usize {
+        self.rank.div_ceil(CUTS).next_multiple_of(16)
     }
 
-    /// Chooses the head: the fewest columns with which [`FEW`] of ten tails keep errors below [`TAIL_ERROR`].
-    fn choose_head(&mut self) {
-        self.head = self.rank;
-        // Outside of that, numbers of V might leave the range of `f32`.
-        if !(1e-20..1e20).contains(&self.variance) {
-            return;
-        }
-        let steps = self.rank.div_ceil(HEAD_STEP);
-        let mut small = vec![0; steps];
-        let step = (self.len() / SAMPLE).max(1);
-        let places = (0..self.len()).step_by(step);
-        let sampled = places.len();
-        for place in places {
-            let (row, weight) = (self.row(place), self.weights[place]);
-            let mut left = 0.0;
-            for (at, columns) in row.chunks(HEAD_STEP).enumerate().rev() {
-                left += dot(columns, columns);
-                let error = tail_error(self.rank - at * HEAD_STEP) * left * weight * weight;
-                small[at] += usize::from(error <= TAIL_ERROR);
-            }
-        }
-        let head = small.iter().position(|&small| small * 10 >= sampled * FEW).map(|at| at * HEAD_STEP);
-        // A short tail does not pay for a second product.
-        self.head = head.filter(|head| head * 8 <= self.rank * 7).unwrap_or(self.rank);
+    /// Weighted lengths of the row of V at a place from every [`cut`](Self::cut)-th column on, [`CUTS`] of them.
+    pub(super) fn tails(&self, place: usize, to: &mut Vec<f64>) {
+        tail_lengths(self.row(place), self.cut(), self.weights[place], to);
     }
 
     /// Takes over V in spatial order, and (|v|², p) of every place.
@@ -275,7 +254,6 @@ impl Field {
         self.set_rank(rank);
         self.set_variances(variances);
         self.v = Stored::Placed(v);
-        self.choose_head();
     }
 
     /// Derives weights, norms and error bounds from (|v|², p) of every place.
@@ -326,7 +304,6 @@ impl Field {
         });
         done?;
         self.v = Stored::Placed(v);
-        self.choose_head();
         Ok(())
     }
 
@@ -366,7 +343,7 @@ impl Field {
     }
 
     /// The coordinates of a place.
-    fn point(&self, place: usize) -> impl Iterator<Item = f64> {
+    pub(super) fn point(&self, place: usize) -> impl Iterator<Item = f64> {
         self.axes.iter().skip(place).step_by(self.len().max(1)).copied()
     }
 
@@ -380,7 +357,7 @@ impl Field {
         queries.coords.extend(self.point(place));
         queries.v.extend_from_slice(self.row(place))?;
         self.pad(queries)?;
-        queries.tails.push(self.tail(place, self.head));
+        tail_lengths(self.row(place), self.cut(), self.weights[place], &mut queries.tails);
         queries.weights.push(self.weights[place]);
         queries.norms.push(self.norms[place]);
         queries.errors.push(self.errors[place]);
@@ -407,7 +384,7 @@ impl Field {
         let squared: f64 = v.iter().map(|v| v * v).sum();
         let weight = 1.0 / p.sqrt();
         let (norm, error) = norm_and_error(self.variance, squared, weight, self.rank);
-        queries.tails.push(tail_length(v, self.head, weight));
+        tail_lengths(v, self.cut(), weight, &mut queries.tails);
         queries.weights.push(weight);
         queries.norms.push(norm);
         queries.errors.push(error);
@@ -473,19 +450,14 @@ impl Field {
         dots.resize(which.len() * range.len, 0.0);
         out.resize(which.len() * range.len, 0.0);
         let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
-        match self.v {
-            Stored::Placed(_) => inner.tile(rows, self.rows(range, gathered)?, dots)?,
-            Stored::Taken(..) => {
-                // So few at a time that they are still in the cache when they are multiplied.
-                for start in (0..range.len).step_by(GATHERED) {
-                    let part = Range { start: range.start + start, len: GATHERED.min(range.len - start) };
-                    let products = &mut out[..which.len() * part.len];
-                    inner.tile(rows, self.rows(part, gathered)?, products)?;
-                    let lines = dots.chunks_exact_mut(range.len).zip(products.chunks_exact(part.len));
-                    for (dots, products) in lines {
-                        dots[start..start + part.len].copy_from_slice(products);
-                    }
-                }
+        // So few at a time that they are still in the cache when the last queries are multiplied.
+        for start in (0..range.len).step_by(GATHERED) {
+            let part = Range { start: range.start + start, len: GATHERED.min(range.len - start) };
+            let products = &mut out[..which.len() * part.len];
+            inner.tile(rows, self.rows(part, gathered)?, products)?;
+            let lines = dots.chunks_exact_mut(range.len).zip(products.chunks_exact(part.len));
+            for (dots, products) in lines {
+                dots[start..start + part.len].copy_from_slice(products);
             }
         }
         let (n, dim) = (self.len(), self.dim());

@@ -74,7 +74,7 @@ impl ResidualIndex {
             return Ok(());
         }
         if size == 0 {
-            return self.measure_block(scratch, index);
+            return self.measure_block(scratch, index, false);
         }
         scratch.before.clear();
         scratch.before.extend(scratch.active.iter().map(|&i| scratch.states[i].candidates.len()));
@@ -112,7 +112,7 @@ impl ResidualIndex {
         if low_rank {
             self.covariances_of_active(scratch, index, chunk.clone(), rows)?;
         }
-        let ids = &self.order.ids[range.start..range.end()];
+        let ids = &block.ids[..];
         scratch.hits.resize(range.len, 0);
         scratch.hit_bounds.resize(range.len, 0.0);
         let Scratch { active, products, covariances, queries, bands, states, lowers, .. } = scratch;
@@ -164,7 +164,7 @@ impl ResidualIndex {
                     keep(at, upper);
                 }
             }
-            if members.own < range.len {
+            if ids.get(members.own).is_some_and(|&id| id != u32::MAX) {
                 keep(members.own, 1.0);
             }
             let threshold = state.threshold();
@@ -218,7 +218,7 @@ impl ResidualIndex {
         }
         if heavy > 0 {
             scratch.active.truncate(heavy);
-            return self.measure_block(scratch, index);
+            return self.measure_block(scratch, index, false);
         }
         Ok(())
     }

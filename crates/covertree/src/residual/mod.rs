@@ -20,6 +20,7 @@
 //! Design: Gyger, Furrer, Sigrist, *Vecchia-inducing-points full-scale approximations for Gaussian processes*
 //! (arXiv 2507.05064) for the metric; `pivots.rs`, `bounds.rs` and `search.rs` for how it is searched.
 
+mod apart;
 mod basis;
 mod bounds;
 mod columns;
@@ -49,6 +50,7 @@ pub use table::{Certificate, NO_NEIGHBOR, Neighborhoods};
 
 use std::sync::Mutex;
 
+use columns::Columns;
 use error::{expect_finite, expect_len, expect_points};
 use field::Field;
 use order::{Order, Range};
@@ -88,6 +90,8 @@ pub struct ResidualIndex {
     order: Order,
     field: Field,
     blocks: Vec<Block>,
+    /// Members that no block bounds, of all blocks.
+    apart: Columns,
     model: CovarianceModel,
     largest_error: f64,
     /// Buffers of updates, one for each thread that has worked at a time.
@@ -165,6 +169,7 @@ impl ResidualIndex {
             order,
             field,
             blocks: Vec::new(),
+            apart: Columns::default(),
             model: model.clone(),
             largest_error: 0.0,
             pool: Mutex::new(Vec::new()),
@@ -382,6 +387,9 @@ impl ResidualIndex {
                 block.update(field, ids(block.range), scratch)
             })?;
         }
+        let apart: Vec<u32> = self.blocks.iter().flat_map(|block| &block.apart).copied().collect();
+        self.apart.forget();
+        self.apart.gather(field, &apart)?;
         self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
         Ok(())
     }

@@ -2,8 +2,8 @@
 //!
 //! Both bounds project feature vectors onto the span of those of some members, the *pivots*. With coordinates h of the
 //! query and g of a member, Cauchy and Schwarz bound what is left of an inner product:
-//! |⟨x_q, x_j⟩ − h·g| ≤ √(|x_q|² − |h|²) √(|x_j|² − |g|²). g is computed once for all members; h costs one exact
-//! product for each pivot.
+//! |⟨x_q, x_j⟩ − h·g| ≤ √(|x_q|² − |h|²) √(|x_j|² − |g|²). g is computed once for all members; h costs one
+//! product for each basis vector.
 //!
 //! * **Residual subspace**, for smooth covariances: features u with ρ = ⟨u_q, u_j⟩ (they exist, because the Schur
 //!   complement K − VVᵀ is positive semi-definite). h·g estimates ρ, |h| bounds a whole block.
@@ -20,7 +20,7 @@ use super::basis::{Basis, MOST, Scratch, dot, pack};
 use super::bounds::UNIT;
 use super::columns::Columns;
 use super::error::ResidualError;
-use super::field::{Feature, Field};
+use super::field::{CUTS, Feature, Field};
 use super::order::Range;
 use super::probe::{Probe, tail_error};
 use super::words::{Packed, pack_rows};
@@ -29,6 +29,12 @@ use super::words::{Packed, pack_rows};
 const LEAST: usize = 256;
 /// Mean squared remainder above which bounds would save nothing, and members are measured in tiles.
 const HOPELESS: f64 = 0.25;
+
+/// Members that tell how long the head has to be, about, and so many of ten have to agree.
+const SAMPLE: usize = 32;
+const FEW: usize = 9;
+/// How far off tails may put a query's coordinates then.
+const TAIL_ERROR: f64 = 4e-3;
 
 /// A block of points with its pivots.
 #[derive(Debug, Default)]
@@ -65,6 +71,10 @@ pub(super) struct Block {
     pub(super) gram_error: f64,
     /// Lowest id of a member.
     pub(super) lowest_id: u32,
+    /// Ids of the members that are bounded, `u32::MAX` for those set apart.
+    pub(super) ids: Vec<u32>,
+    /// Places of the members set apart.
+    pub(super) apart: Vec<u32>,
     pub(super) centre: Vec<f64>,
     /// For low-rank features: members relative to the centre in scaled coordinates, and their squared norms.
     pub(super) offsets: AlignedVec<f32>,
@@ -143,6 +153,9 @@ impl Block {
         self.lowest_id = ids.iter().copied().min().unwrap_or(u32::MAX);
         self.pivots.clear();
         self.pivots.extend(basis.chosen[..size].iter().filter(|&&place| place != u32::MAX));
+        self.apart.clear();
+        self.ids.clear();
+        self.ids.extend_from_slice(ids);
         let errors = &field.errors[range.start..range.end()];
         self.member_error = errors.iter().copied().fold(0.0, f64::max);
         self.remainders.clear();
@@ -154,25 +167,33 @@ impl Block {
             // Nothing worth projecting on; searches measure such a block.
             return Ok(());
         }
+        for &at in &basis.apart {
+            self.ids[at as usize] = u32::MAX;
+            self.apart.push((range.start + at as usize) as u32);
+            scratch.coordinates[at as usize * MOST..(at as usize + 1) * MOST].fill(0.0);
+        }
+        let bounded = |at: usize| !basis.is_apart(at);
         let mut columns = std::mem::take(&mut scratch.columns);
-        columns.gather(field, &self.pivots)?;
+        columns.gather_rows(field, &self.pivots)?;
         self.probe.size = size;
         let errors_of = self.pivots.iter().map(|&place| field.errors[place as usize]);
         let lengths_of = self.pivots.iter().map(|&place| self.feature.norm(field, place as usize).sqrt());
-        self.pivot_error = absolute_norm(&basis.transform, size, &errors_of.collect::<Vec<_>>());
-        self.pivot_length = absolute_norm(&basis.transform, size, &lengths_of.collect::<Vec<_>>());
-        self.tail_error = 0.0;
-        if self.feature == Feature::Residual && field.head < field.rank {
-            let rounding = tail_error(field.rank - field.head);
-            let tails_of = self.pivots.iter().map(|&place| rounding * field.tail(place as usize, field.head));
-            self.tail_error = absolute_norm(&basis.transform, size, &tails_of.collect::<Vec<_>>());
-        }
+        let (errors_of, lengths_of) = (errors_of.collect::<Vec<_>>(), lengths_of.collect::<Vec<_>>());
+        self.pivot_error = absolute_norm(&basis.transform, size, &errors_of);
+        self.pivot_length = absolute_norm(&basis.transform, size, &lengths_of);
+        // Coordinates by way of vectors are wrong by (r/2 + size/2 + 72) u Σ |tᵢ| wᵢ w_q (|k| + |vᵢ| |v_q|): what the kernels' sums
+        // and those that form vectors may lose, and single roundings. Coefficients stand for r/2 + 48.
+        let rank = field.rank as f64 / 2.0;
+        self.pivot_error *= (rank + size as f64 / 2.0 + 72.0) / (rank + 48.0);
+        self.vectors(field, basis, &columns, scratch)?;
         self.gram_error = match self.feature {
             Feature::Residual => {
-                let rows = (&columns.rows[..], field.rank);
-                self.probe.set(field, &columns, rows, field.head, &mut scratch.rounded)?;
-                self.probe.set_transform(&basis.transform, MOST, scratch)?;
-                self.gram_error(field, basis, &columns, scratch)?
+                let padded = field.rank.next_multiple_of(PANEL_ROWS);
+                let head = self.choose_head(field, basis, &scratch.vectors);
+                let rows = (&scratch.vectors[..], padded);
+                self.probe.set(field, &columns, rows, head, &mut scratch.rounded)?;
+                self.probe.set_combination(&basis.transform, &columns, MOST, &mut scratch.products)?;
+                self.gram_error(field, basis, scratch)?
             }
             Feature::LowRank => self.make_explicit(field, basis, &mut columns, scratch)?,
         };
@@ -203,17 +224,25 @@ impl Block {
         }
         let (rows, to) = (&scratch.coordinates, &mut self.coordinates);
         self.packed = pack_rows(rows, (size, MOST), &scales, &self.middle, to)?;
-        self.scaled_error =
-            errors.iter().zip(&scales).fold(0.0, |most, (error, s)| f64::max(most, error / s));
+        self.scaled_error = errors
+            .iter()
+            .zip(&scales)
+            .enumerate()
+            .filter(|(at, _)| bounded(*at))
+            .fold(0.0, |most, (_, (error, s))| f64::max(most, error / s));
         let feature_norm = |place: usize| self.feature.norm(field, place).sqrt();
         let places_of_members = range.start..range.end();
         let longest = places_of_members
             .zip(&scales)
             .fold(0.0, |most, (place, s)| f64::max(most, feature_norm(place) / s));
         self.coordinate_error = self.projection_error(longest, self.scaled_error);
-        for (((&left, &error), &s), row) in
-            basis.left.iter().zip(errors).zip(&scales).zip(scratch.coordinates.chunks_exact(MOST))
+        for (at, (((&left, &error), &s), row)) in
+            basis.left.iter().zip(errors).zip(&scales).zip(scratch.coordinates.chunks_exact(MOST)).enumerate()
         {
+            if !bounded(at) {
+                self.remainders.push(0.0);
+                continue;
+            }
             let slack = self.remainder_slack(self.coordinate_error * s, error, norm(row));
             self.remainders.push(((left.max(0.0) + slack).sqrt() as f32).next_up());
         }
@@ -250,6 +279,84 @@ impl Block {
         Ok(())
     }
 
+    /// The fewest columns of V that products with the basis vectors need in `f64` so that those in `f32` are hardly ever wrong by
+    /// more than [`TAIL_ERROR`] for members, which queries are like. Sets what errors of the tail are.
+    fn choose_head(&mut self, field: &Field, basis: &Basis, vectors: &[f64]) -> usize {
+        self.tail_error = 0.0;
+        // Outside of that, numbers of V might leave the range of `f32`.
+        if !(1e-20..1e20).contains(&field.variance) {
+            return field.rank;
+        }
+        let (range, rank, cut) = (self.range, field.rank, field.cut());
+        let padded = rank.next_multiple_of(PANEL_ROWS);
+        let mut of_members = Vec::new();
+        let step = (range.len / SAMPLE).max(1);
+        (range.start..range.end()).step_by(step).for_each(|place| field.tails(place, &mut of_members));
+        let steps = rank.div_ceil(cut);
+        let mut squares = vec![0.0; steps];
+        for row in vectors.chunks_exact(padded) {
+            for (square, columns) in squares.iter_mut().zip(row[..rank].chunks(cut)) {
+                *square += dot(columns, columns);
+            }
+        }
+        // Forming vectors has an error of its own.
+        let rows = self.pivots.iter().map(|&place| Feature::LowRank.norm(field, place as usize).sqrt());
+        let lengths: Vec<f64> = rows.collect();
+        let formed =
+            (basis.size as f64 / 2.0 + 36.0) * UNIT * absolute_norm(&basis.transform, basis.size, &lengths);
+        let (mut head, mut squared) = (rank, 0.0f64);
+        for (at, square) in squares.iter().enumerate().rev() {
+            squared += square;
+            let at_cut =
+                |tails: &[f64]| -> Vec<f64> { tails.chunks_exact(CUTS).map(|tails| tails[at]).collect() };
+            let mut tails = at_cut(&of_members);
+            let few = tails.len() * FEW / 10;
+            let (_, &mut tail, _) = tails.select_nth_unstable_by(few, f64::total_cmp);
+            let error = tail_error(rank - at * cut) * squared.sqrt() * 1.001 + formed;
+            let short = squared < 1e30 && error * tail <= TAIL_ERROR;
+            if !short {
+                break;
+            }
+            (head, self.tail_error) = (at * cut, error);
+        }
+        // A short tail does not pay for a second product.
+        if head * 8 > rank * 7 {
+            (head, self.tail_error) = (rank, 0.0);
+        }
+        head
+    }
+
+    /// What basis vectors take of the weighted rows of V of the pivots, in `scratch`: rows of whole panels of columns.
+    fn vectors(
+        &self,
+        field: &Field,
+        basis: &Basis,
+        columns: &Columns,
+        scratch: &mut Scratch,
+    ) -> Result<(), ResidualError> {
+        let (size, rank) = (basis.size, field.rank);
+        let padded = rank.next_multiple_of(PANEL_ROWS);
+        // Columns of V are the rows that the product wants, which is how sixteen of them lie.
+        scratch.packed.resize_stale(padded * size)?;
+        // What fills up panels must be numbers.
+        let present = self.pivots.len();
+        if rank < padded || present < size {
+            scratch.packed.fill(0.0);
+        }
+        for (i, (row, weight)) in columns.rows.chunks_exact(rank).zip(&columns.weights).enumerate() {
+            for (panel, from) in row.chunks(PANEL_ROWS).enumerate() {
+                let to = &mut scratch.packed[(panel * size + i) * PANEL_ROWS..][..from.len()];
+                for (to, v) in to.iter_mut().zip(from) {
+                    *to = v * weight;
+                }
+            }
+        }
+        scratch.vectors.resize(size * padded, 0.0);
+        let transform = Rows::with_stride(&basis.transform, size, size, MOST)?;
+        let panels = field.kernels.panels::<f64>();
+        Ok(panels.inner_product(transform, Panels::new(&scratch.packed, size)?, &mut scratch.vectors)?)
+    }
+
     /// Low-rank features are known in full, so queries can be projected on the basis vectors themselves: puts them into
     /// `columns` and the probe in place of the pivots. Returns how far they are from orthonormal, which is known to rounding, where
     /// by way of the pivots' inner products it would be known to that times the square of a large transform.
@@ -261,26 +368,16 @@ impl Block {
         scratch: &mut Scratch,
     ) -> Result<f64, ResidualError> {
         let (size, rank) = (basis.size, field.rank);
-        // Columns of the weighted pivots are the rows that the product wants.
         let padded = rank.next_multiple_of(PANEL_ROWS);
-        let mut transposed = vec![0.0; padded * size];
-        for (i, (row, weight)) in columns.rows.chunks_exact(rank).zip(&columns.weights).enumerate() {
-            for (t, v) in row.iter().enumerate() {
-                transposed[t * size + i] = v * weight;
-            }
-        }
-        pack(Rows::new(&transposed, size)?, &mut scratch.packed)?;
         let panels = field.kernels.panels::<f64>();
-        let mut vectors = vec![0.0; size * padded];
-        let transform = Rows::with_stride(&basis.transform, size, size, MOST)?;
-        panels.inner_product(transform, Panels::new(&scratch.packed, size)?, &mut vectors)?;
-        let rows = Rows::with_stride(&vectors, size, rank, padded)?;
+        let vectors = &scratch.vectors;
+        let rows = Rows::with_stride(vectors, size, rank, padded)?;
         pack(rows, &mut columns.v)?;
         for (weight, &place) in columns.weights.iter_mut().zip(&basis.chosen) {
             *weight = f64::from(u8::from(place != u32::MAX));
         }
         columns.forget();
-        self.probe.set(field, columns, (&vectors, padded), rank, &mut scratch.rounded)?;
+        self.probe.set(field, columns, (vectors, padded), rank, &mut scratch.rounded)?;
         let mut gram = vec![0.0; size * size];
         panels.inner_product(rows, Panels::new(&columns.v, rank)?, &mut gram)?;
         let mut squared = 0.0f64;
@@ -296,21 +393,14 @@ impl Block {
 
     /// How far the basis is from orthonormal: ‖T C Tᵀ − I‖ from the pivots' inner products C, and what those can be
     /// wrong by.
-    fn gram_error(
-        &self,
-        field: &Field,
-        basis: &Basis,
-        columns: &Columns,
-        scratch: &mut Scratch,
-    ) -> Result<f64, ResidualError> {
-        let size = columns.padded;
-        let point = |i: usize, x: &mut [f64]| {
-            field.read(self.pivots[i] as usize, x);
-            columns.weights[i]
-        };
+    fn gram_error(&self, field: &Field, basis: &Basis, scratch: &mut Scratch) -> Result<f64, ResidualError> {
+        let size = basis.size;
+        // Pivots are members, whose products with them are there.
         let mut gram = vec![0.0; size * size];
-        let rows = Rows::new(&columns.rows, field.rank)?;
-        columns.products(field, self.feature, rows, point, &mut scratch.tile, &mut gram, size, 0)?;
+        for (row, &place) in gram.chunks_exact_mut(size).zip(&self.pivots) {
+            let at = (place as usize - self.range.start) * MOST;
+            row.copy_from_slice(&scratch.common[at..at + size]);
+        }
         let panels = field.kernels.panels::<f64>();
         let transform = Rows::with_stride(&basis.transform, size, size, MOST)?;
         scratch.products.resize(size * size, 0.0);

@@ -1,15 +1,19 @@
 //! What queries are measured against: a block's pivots, in the precision that its bounds need.
 //!
+//! A coordinate is what a basis vector b = Σ tᵢ uᵢ of pivots has in common with a query: w_q (Σ tᵢ wᵢ k(q, i) − v_q·Σ tᵢ wᵢ vᵢ). The
+//! second sum does not depend on the query, so it is stored, one row a vector, and only the covariances are combined in a search.
+//!
 //! Bounds need far less than results: an error of a hundredth in ρ costs a few candidates more. But `f32` would be wrong by more
-//! than that where p is small. So inner products of rows of V are summed in two pieces: their first columns, the *head*,
+//! than that where p is small. So products with rows of V are summed in two pieces: their first columns, the *head*,
 //! in `f64`, the rest, the *tail*, in `f32` at twice the speed, with its error added to every bound. Rows of V = K(X, U) L⁻ᵀ
 //! lose length from column to column (what is left behind column t is the variance that t inducing points leave), so a
-//! tail of half of the columns and more is short, and errors go with the product of two tails' lengths.
+//! tail of half of the columns and more is short, and errors go with the product of two tails' lengths. Those of basis vectors are
+//! a few times shorter than what their pivots' tails might add up to, for vectors are differences of points that lie together.
 
 use layouts::AlignedVec;
 use simd_kernels::{Panels, Rows};
 
-use super::basis::{Scratch as Build, pack};
+use super::basis::pack;
 use super::bounds::UNIT_F32;
 use super::columns::Columns;
 use super::error::ResidualError;
@@ -25,16 +29,12 @@ pub(super) fn tail_error(columns: usize) -> f64 {
 #[derive(Debug, Default)]
 pub(super) struct Probe {
     axes: Vec<f64>,
-    /// 0 for what only fills up a panel.
-    weights: Vec<f64>,
-    /// Their rows of V, or the basis vectors themselves where these are known: the first columns, and the others.
+    /// Basis vectors as rows of V are multiplied with them: the first columns, and the others.
     head: AlignedVec<f64>,
     tail: AlignedVec<f32>,
-    /// Basis: row `i` holds what basis vector `i` takes of each pivot. Only for residual features.
-    transform: AlignedVec<f32>,
-    /// Its Frobenius norm.
-    transform_norm: f64,
-    /// Pivots, filled up to whole panels.
+    /// Row `i` holds what basis vector `i` takes of the covariance with each pivot. Only for residual features.
+    combination: AlignedVec<f64>,
+    /// Pivots, and as many basis vectors, filled up to whole panels.
     pub(super) size: usize,
     /// Columns of the head.
     pub(super) columns: usize,
@@ -46,9 +46,7 @@ pub(super) struct Scratch {
     heads: Vec<f64>,
     tails: Vec<f32>,
     covariances: Vec<f64>,
-    common: Vec<f32>,
-    /// What the projections in `f32` are wrong by.
-    pub(super) projection_errors: Vec<f64>,
+    combined: Vec<f64>,
 }
 
 impl Probe {
@@ -62,8 +60,7 @@ impl Probe {
         rounded: &mut AlignedVec<f32>,
     ) -> Result<(), ResidualError> {
         self.axes.clone_from(&columns.axes);
-        self.weights.clone_from(&columns.weights);
-        (self.size, self.columns) = (columns.padded, head);
+        self.columns = head;
         let count = rows.len() / stride;
         if head > 0 {
             pack(Rows::with_stride(rows, count, head, stride)?, &mut self.head)?;
@@ -81,23 +78,19 @@ impl Probe {
         Ok(())
     }
 
-    /// Takes over the transform of the basis, `stride` a row.
-    pub(super) fn set_transform(
+    /// Takes over the transform of the basis, `stride` a row, for the covariances with gathered pivots. `rows` is scratch.
+    pub(super) fn set_combination(
         &mut self,
         transform: &[f64],
+        columns: &Columns,
         stride: usize,
-        build: &mut Build,
+        rows: &mut Vec<f64>,
     ) -> Result<(), ResidualError> {
-        self.transform_norm = 0.0;
-        build.rounded.resize_stale(self.size * self.size)?;
-        for (to, row) in build.rounded.chunks_exact_mut(self.size).zip(transform.chunks(stride)) {
-            for (to, &from) in to.iter_mut().zip(row) {
-                *to = from as f32;
-                self.transform_norm += from * from;
-            }
+        rows.clear();
+        for row in transform.chunks(stride).take(self.size) {
+            rows.extend(row.iter().zip(&columns.weights).map(|(t, weight)| t * weight));
         }
-        self.transform_norm = self.transform_norm.sqrt();
-        pack(Rows::new(&build.rounded, self.size)?, &mut self.transform)
+        pack(Rows::new(rows, self.size)?, &mut self.combination)
     }
 
     /// Coordinates in the block's basis of all queries and of what fills up a tile, `rows` in all, `size` a row.
@@ -129,39 +122,35 @@ impl Probe {
         } else {
             scratch.tails.fill(0.0);
         }
+        if feature == Feature::Residual {
+            self.combine(field, queries, rows, scratch)?;
+        }
+        let lines = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
+        let lines = lines.zip(out.chunks_exact_mut(size)).zip(&queries.weights);
         match feature {
             Feature::LowRank => {
-                scratch.projection_errors.clear();
-                // Rounding to `f32` is in the bounds of members, which are made from stored coordinates.
-                scratch.projection_errors.resize(queries.len(), 0.0);
-                let lines = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
-                let lines = lines.zip(out.chunks_exact_mut(size)).zip(&queries.weights);
                 for (((heads, tails), out), weight) in lines {
-                    let products = heads.iter().zip(tails).zip(&self.weights);
-                    for (out, ((head, tail), other)) in out.iter_mut().zip(products) {
-                        *out = ((head + f64::from(*tail)) * (weight * other)) as f32;
+                    for (out, (head, tail)) in out.iter_mut().zip(heads.iter().zip(tails)) {
+                        *out = ((head + f64::from(*tail)) * weight) as f32;
                     }
                 }
-                Ok(())
             }
             Feature::Residual => {
-                self.common(field, queries, rows, scratch)?;
-                // (size / 2 + 32) u of the kernels, u for each rounded factor, by Cauchy and Schwarz in every sum.
-                let error = (size as f64 / 2.0 + 36.0) * f64::from(UNIT_F32) * self.transform_norm * 1.01;
-                scratch.projection_errors.clear();
-                let lines = scratch.common.chunks_exact(size).take(queries.len());
-                scratch.projection_errors.extend(lines.map(|line| error * squared_norm(line).sqrt()));
-                Ok(field.kernels.panels::<f32>().inner_product(
-                    Rows::new(&scratch.common, size)?,
-                    Panels::new(&self.transform, size)?,
-                    out,
-                )?)
+                for ((((heads, tails), out), weight), combined) in
+                    lines.zip(scratch.combined.chunks_exact(size))
+                {
+                    let terms = heads.iter().zip(tails).zip(combined);
+                    for (out, ((head, tail), combined)) in out.iter_mut().zip(terms) {
+                        *out = ((combined - head - f64::from(*tail)) * weight) as f32;
+                    }
+                }
             }
         }
+        Ok(())
     }
 
-    /// Residual correlations with the pivots, from the inner products.
-    fn common(
+    /// What basis vectors take of the covariances with the pivots.
+    fn combine(
         &self,
         field: &Field,
         queries: &Queries,
@@ -170,25 +159,21 @@ impl Probe {
     ) -> Result<(), ResidualError> {
         let (size, dim) = (self.size, field.dim());
         let count = queries.len();
-        scratch.covariances.resize(count * size, 0.0);
+        scratch.covariances.resize(rows * size, 0.0);
+        let (covariances, padding) = scratch.covariances.split_at_mut(count * size);
+        padding.fill(0.0);
         for (line, x) in
-            scratch.covariances.chunks_exact_mut(size).zip(queries.coords.chunks_exact(dim.clamp(1, MAX_DIM)))
+            covariances.chunks_exact_mut(size).zip(queries.coords.chunks_exact(dim.clamp(1, MAX_DIM)))
         {
             field.squared_distances(x, &self.axes, size, line);
         }
-        field.covariances(&mut scratch.covariances)?;
-        scratch.common.resize(rows * size, 0.0);
-        scratch.common[count * size..].fill(0.0);
-        let products = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
-        let lines = products.zip(scratch.covariances.chunks_exact(size)).zip(&queries.weights);
-        for (to, (((heads, tails), covariances), weight)) in scratch.common.chunks_exact_mut(size).zip(lines)
-        {
-            let terms = heads.iter().zip(tails).zip(covariances).zip(&self.weights);
-            for (to, (((head, tail), covariance), other)) in to.iter_mut().zip(terms) {
-                *to = ((covariance - head - f64::from(*tail)) * (weight * other)) as f32;
-            }
-        }
-        Ok(())
+        field.covariances(covariances)?;
+        scratch.combined.resize(rows * size, 0.0);
+        Ok(field.kernels.panels::<f64>().inner_product(
+            Rows::new(&scratch.covariances, size)?,
+            Panels::new(&self.combination, size)?,
+            &mut scratch.combined,
+        )?)
     }
 }
 
@@ -205,26 +190,98 @@ pub(super) fn squared_norm(x: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::{Scratch, UNIT_F32};
+    use crate::residual::basis::dot;
+    use crate::residual::field::{Feature, Queries};
     use crate::residual::{Covariance, CovarianceModel, Factor, ResidualIndex};
 
-    /// Columns in `f64` for rows of 64 numbers that lose half of their square every `half` columns.
+    /// Columns in `f64`, in the first block, for rows of 64 numbers that lose half of their square every `half` columns.
     fn head(half: f64, p: f64) -> usize {
         let coords: Vec<f64> = (0..400).map(f64::from).collect();
         let row = (0..64).map(|t| (0.4 / half).sqrt() * 0.5f64.powf(f64::from(t) / (2.0 * half)));
         let v: Vec<f64> = row.collect::<Vec<_>>().repeat(400);
         let model = CovarianceModel::new(Covariance::Matern12, &[10.0], 1.0);
         let factor = Factor { v: &v, rank: 64, p: &vec![p; 400] };
-        ResidualIndex::from_factor(&coords, 1, &model, factor).unwrap().field.head
+        ResidualIndex::from_factor(&coords, 1, &model, factor).unwrap().blocks[0].probe.columns
     }
 
     #[test]
     fn the_head_is_as_long_as_small_variances_ask_for() {
-        // Every 16 columns leave a 256th of what was there before.
-        assert_eq!(head(2.0, 0.3), 0);
-        assert_eq!(head(2.0, 1e-3), 16);
-        assert_eq!(head(2.0, 1e-6), 48);
-        assert_eq!(head(2.0, 1e-9), 64);
+        // Every 64 or 16 columns leave a 256th of what was there before.
+        assert_eq!((head(8.0, 0.3), head(2.0, 0.3)), (0, 0));
+        assert_eq!((head(8.0, 1e-3), head(2.0, 1e-3)), (0, 0));
+        assert_eq!((head(8.0, 1e-6), head(2.0, 1e-6)), (32, 16));
+        assert_eq!((head(8.0, 1e-9), head(2.0, 1e-9)), (64, 16));
         assert_eq!(head(1e9, 1e-6), 0, "there is nothing in V");
+    }
+
+    /// 300 points on a line with rows of V that have a long tail, their variance the square of a power of two.
+    fn long_tails(exponent: i32) -> ResidualIndex {
+        let coords: Vec<f64> = (0..300).map(|i| f64::from(i) / 50.0).collect();
+        let unit = 2f64.powi(exponent);
+        let entry = |x: f64, t: i32| (f64::from(t + 1) * x).cos() * 0.9f64.powi(t) * 0.1 * unit;
+        let v: Vec<f64> = coords.iter().flat_map(|&x| (0..128).map(move |t| entry(x, t))).collect();
+        let p: Vec<f64> =
+            v.chunks_exact(128).map(|row| unit * unit - row.iter().map(|v| v * v).sum::<f64>()).collect();
+        let model = CovarianceModel::new(Covariance::Rbf, &[1.0], unit * unit);
+        ResidualIndex::from_factor(&coords, 1, &model, Factor { v: &v, rank: 128, p: &p }).unwrap()
+    }
+
+    /// A row less its projection on others.
+    fn take_off(row: &mut [f64], others: &[Vec<f64>]) {
+        for other in others.iter().chain(others) {
+            let share = dot(row, other) / dot(other, other);
+            row.iter_mut().zip(other).for_each(|(to, other)| *to -= share * other);
+        }
+    }
+
+    #[test]
+    fn tails_are_as_wrong_as_stated_and_no_more() {
+        // Variances above 10²⁰ know no `f32`; powers of two change no other bit.
+        let (short, exact) = (long_tails(0), long_tails(40));
+        let coordinates = |index: &ResidualIndex| {
+            let (block, field) = (&index.blocks[0], &index.field);
+            let mut queries = Queries::default();
+            let unit = field.variance.sqrt();
+            // What is far from all rows of V has a long row of its own and small coordinates all the same.
+            let basis = block.pivots.iter().fold(Vec::<Vec<f64>>::new(), |mut basis, &place| {
+                let mut row = field.row(place as usize).to_vec();
+                take_off(&mut row, &basis);
+                basis.push(row);
+                basis
+            });
+            for place in (0..24).map(|i| 12 * i) {
+                let mut v: Vec<f64> =
+                    (0..128).map(|t| f64::from((t * 37 + place as i32) % 101 - 50)).collect();
+                take_off(&mut v, &basis);
+                let v: Vec<f64> =
+                    v.iter().zip(field.row(place)).map(|(far, near)| far * unit + near).collect();
+                let x: Vec<f64> = field.point(place).collect();
+                field.push_point(&mut queries, &x, &v, unit * unit).unwrap();
+            }
+            queries.round().unwrap();
+            let mut out = vec![0.0; 24 * block.probe.size];
+            let probe = &block.probe;
+            probe.coordinates(field, block.feature, &queries, 24, &mut Scratch::default(), &mut out).unwrap();
+            (out, queries)
+        };
+        let ((found, queries), (wanted, _)) = (coordinates(&short), coordinates(&exact));
+        let block = &short.blocks[0];
+        assert_eq!(block.pivots, exact.blocks[0].pivots);
+        assert_eq!((block.feature, exact.blocks[0].probe.columns), (Feature::Residual, 128));
+        assert!(block.probe.columns < 64, "{}", block.probe.columns);
+        let size = block.probe.size;
+        let lines = found.chunks_exact(size).zip(wanted.chunks_exact(size));
+        let mut share = 0.0f64;
+        for (i, (found, wanted)) in lines.enumerate() {
+            let off = found.iter().zip(wanted).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>().sqrt();
+            let rounding = 2.0 * f64::from(UNIT_F32) * super::squared_norm(wanted).sqrt();
+            let tail = queries.tail(i, block.probe.columns, short.field.cut());
+            assert!(off <= block.tail_error * tail + rounding, "{off} {}", block.tail_error * tail);
+            share = share.max((off - rounding) / (block.tail_error * tail));
+        }
+        // An error that is not there would need no bound.
+        assert!(share > 1e-4, "{share}");
     }
 
     #[test]
@@ -243,8 +300,14 @@ mod tests {
             assert!(index.blocks.len() == 1 && block.pivots.len() > 3);
             // What of old pivots slipped into the basis shows in how far it is from orthonormal.
             assert!(block.gram_error < 1e-6, "{}", block.gram_error);
-            let weights = &block.probe.weights[..block.pivots.len()];
-            assert!(weights.iter().all(|weight| (weight - 1.0 / f64::sqrt(variance)).abs() < 1e-9));
+            // A pivot lies in their span.
+            let (mut queries, mut out) = (Queries::default(), vec![0.0; block.probe.size]);
+            index.field.push_member(&mut queries, block.pivots[0] as usize, u32::MAX).unwrap();
+            queries.round().unwrap();
+            let scratch = &mut Scratch::default();
+            block.probe.coordinates(&index.field, block.feature, &queries, 1, scratch, &mut out).unwrap();
+            let length = super::squared_norm(&out);
+            assert!((length - 1.0).abs() < 1e-4, "{length}");
         }
     }
 }

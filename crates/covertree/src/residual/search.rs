@@ -1,10 +1,11 @@
 //! The search: groups of queries that lie together, against blocks of members.
 //!
-//! 1. For every block, one tile of correlations of the group with the block's pivots gives the queries' coordinates
+//! 1. For every block, one tile of products of the group with the block's basis vectors gives the queries' coordinates
 //!    and with them a bound for the whole block.
 //! 2. Each query's most promising block first, then whatever blocks its threshold leaves: one tile of 16-bit
 //!    words bounds all members from both sides. The k-th largest *lower* bound is a threshold without any exact correlation.
-//! 3. Members whose upper bound reaches the threshold are measured in `f64`.
+//! 3. The few members that blocks leave out are bounded one by one.
+//! 4. Members whose upper bound reaches the threshold are measured in `f64`.
 //!
 //! No step drops a member whose computed |ρ| could reach the k-th largest: all bounds carry their own error.
 
@@ -13,6 +14,7 @@ use simd_kernels::{Band, Rows};
 
 use super::ResidualIndex;
 use super::bounds::QueryBounds;
+use super::columns::TileScratch;
 use super::error::ResidualError;
 use super::field::{Feature, MAX_DIM, Queries};
 use super::probe;
@@ -79,6 +81,9 @@ pub(super) struct Scratch {
     pub(super) hits: Vec<u32>,
     pub(super) hit_bounds: Vec<f32>,
     pub(super) states: Vec<State>,
+    /// Correlations with the members set apart.
+    pub(super) apart: Vec<f64>,
+    pub(super) tile: TileScratch,
 }
 
 /// One query's progress.
@@ -164,12 +169,13 @@ impl ResidualIndex {
                     scratch.active.extend(
                         limits.filter(|(_, limit)| **limit > self.blocks[block].lowest_id).map(|(i, _)| i),
                     );
-                    self.measure_block(scratch, block)?;
+                    self.measure_block(scratch, block, true)?;
                 }
             }
             Pruning::Bounds => {
                 self.bound_blocks(scratch)?;
                 self.visit_blocks(scratch)?;
+                self.bound_apart(scratch)?;
             }
         }
         self.measure_candidates(scratch)?;
@@ -228,14 +234,7 @@ impl ResidualIndex {
                     Feature::Residual => 0.0,
                     Feature::LowRank => block.offset(&self.field, x, &mut [0.0; MAX_DIM][..dim]),
                 };
-                *bounds = block.query_bounds(
-                    &self.field,
-                    queries,
-                    i,
-                    length,
-                    scratch.probe.projection_errors[i],
-                    offset,
-                );
+                *bounds = block.query_bounds(&self.field, queries, i, length, offset);
                 scratch.states[i].certificate.pivot_evaluations += block.pivots.len() as u32;
             }
         }
@@ -285,8 +284,13 @@ impl ResidualIndex {
         Ok(())
     }
 
-    /// Measures all eligible members of a block for the active queries, in tiles.
-    pub(super) fn measure_block(&self, scratch: &mut Scratch, index: usize) -> Result<(), ResidualError> {
+    /// Measures `all` eligible members of a block for the active queries, or only those that it bounds, in tiles.
+    pub(super) fn measure_block(
+        &self,
+        scratch: &mut Scratch,
+        index: usize,
+        all: bool,
+    ) -> Result<(), ResidualError> {
         let range = self.blocks[index].range;
         if scratch.active.is_empty() {
             return Ok(());
@@ -300,7 +304,7 @@ impl ResidualIndex {
         let (queries, active) = (&scratch.queries, &scratch.active);
         let (dots, exact) = ((&mut scratch.gathered, &mut scratch.dots), &mut scratch.exact);
         self.field.correlations_tile(queries, rows, active, range, dots, exact)?;
-        let ids = &self.order.ids[range.start..range.end()];
+        let ids = if all { &self.order.ids[range.start..range.end()] } else { &self.blocks[index].ids };
         for (&i, correlations) in active.iter().zip(scratch.exact.chunks_exact_mut(range.len)) {
             let state = &mut scratch.states[i];
             let own = (queries.places[i] as usize).wrapping_sub(range.start);
@@ -330,7 +334,7 @@ impl ResidualIndex {
         Ok(())
     }
 
-    /// Step 3.
+    /// Step 4.
     fn measure_candidates(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
         let queries = &scratch.queries;
         for (i, state) in scratch.states[..queries.len()].iter_mut().enumerate() {
@@ -387,7 +391,7 @@ impl ResidualIndex {
 }
 
 /// Whether an upper bound may reach a threshold: one that is no number, from numbers beyond what `f32` holds, may.
-fn reaches(upper: f32, threshold: f32) -> bool {
+pub(super) fn reaches(upper: f32, threshold: f32) -> bool {
     upper.partial_cmp(&(threshold - ROUNDING)) != Some(std::cmp::Ordering::Less)
 }
 

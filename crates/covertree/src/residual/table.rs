@@ -15,7 +15,7 @@ pub const NO_NEIGHBOR: u32 = u32::MAX;
 pub struct Certificate {
     /// Correlations with members computed in `f64`, those of the result among them.
     pub pair_evaluations: u32,
-    /// Correlations with pivots computed in `f64`, for bounds.
+    /// Pivots that bounds were made from, and members so unlike all others that they were bounded one by one.
     pub pivot_evaluations: u32,
     /// Pairs whose `f32` value could not decide and that were computed again in `f64`.
     pub escalations: u32,
