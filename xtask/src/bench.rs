@@ -229,12 +229,16 @@ impl Arguments {
     }
 
     fn dataset_names(&self) -> Vec<String> {
-        match (self.datasets.as_slice(), self.quick) {
-            ([], _) if self.gate => gate::SETS.map(str::to_owned).to_vec(),
-            ([], true) => QUICK.map(str::to_owned).to_vec(),
-            ([], false) => FULL.map(str::to_owned).to_vec(),
-            (names, _) => names.to_vec(),
-        }
+        let unasked: &[&str] = match self.quick {
+            _ if !self.datasets.is_empty() => return self.datasets.clone(),
+            _ if self.gate => &gate::SETS,
+            true => &QUICK,
+            false => &FULL,
+        };
+        // Zones of bits were not asked for, and zones alone do not take them.
+        let takes_bits = self.suite != [Suite::ZonalPq.name()];
+        let taken = unasked.iter().filter(|name| takes_bits || !name.starts_with("synth:bits"));
+        taken.map(|&name| name.to_owned()).collect()
     }
 }
 
@@ -420,6 +424,12 @@ mod tests {
             parse("--gate --first --clock wall --points 9 --passes 1").unwrap().settings().unwrap();
         assert_eq!((settings.passes, settings.points, settings.clock), (1, Some(9), Clock::Wall));
         assert_eq!(parse("--gate --first").unwrap().dataset_names(), gate::SETS);
+        for unasked in ["", "--quick", "--gate --first"] {
+            let names = parse(&format!("--suite zonal-pq {unasked}")).unwrap().dataset_names();
+            assert!(!names.is_empty() && names.iter().all(|name| !name.contains("bits")), "{names:?}");
+        }
+        let asked = parse("--suite zonal-pq --dataset synth:bits?n=9").unwrap().dataset_names();
+        assert_eq!(asked, ["synth:bits?n=9"], "what is asked for is tried, and refused in words");
     }
 
     #[test]
