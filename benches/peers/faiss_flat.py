@@ -20,6 +20,12 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# An OpenBLAS older than the CPU takes it for one of twenty years ago, and so may a setting of the environment.
+if os.path.exists("/proc/cpuinfo"):
+    FLAGS = open("/proc/cpuinfo").read().split()
+    if "avx2" in FLAGS:
+        os.environ["OPENBLAS_CORETYPE"] = "SkylakeX" if "avx512vl" in FLAGS else "Haswell"
+        os.environ.pop("OPENBLAS_L2_SIZE", None)
 import faiss  # noqa: E402  (the thread count must be set first)
 import numpy as np  # noqa: E402
 

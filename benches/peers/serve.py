@@ -29,6 +29,12 @@ import sys
 # Before any library is loaded: each reads these once.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[_variable] = "1"
+# An OpenBLAS older than the CPU takes it for one of twenty years ago, and so may a setting of the environment.
+if os.path.exists("/proc/cpuinfo"):
+    _FLAGS = open("/proc/cpuinfo").read().split()
+    if "avx2" in _FLAGS:
+        os.environ["OPENBLAS_CORETYPE"] = "SkylakeX" if "avx512vl" in _FLAGS else "Haswell"
+        os.environ.pop("OPENBLAS_L2_SIZE", None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # name: module and class of the driver, the module that must import, the package that has its version

@@ -5,7 +5,7 @@ points, products by OpenBLAS in f64, covariances in place, the k best by `argpar
     .venv/bin/python benches/peers/covertree/residual_numpy.py [--case gp-matern52-3d] [--rounds 5]
 
 The workloads are those of `cargo xtask bench --suite covertree --case gp-` (all five, unless --case picks by a part of the
-name): the same points, kernel and rank, k = 50; inducing points are drawn anew. On a CPU with AVX-512 OpenBLAS is told so. Its engine (`residual`) and its own brute force run in
+name): the same points, kernel and rank, k = 50; inducing points are drawn anew. Its engine (`residual`) and its own brute force run in
 turns with numpy's, and everything is counted in seconds that one thread had a core. --blocks Q,P sets the block sizes
 (several are tried first, and the fastest is taken, unless it is given); `products only` is the matrix product alone.
 """
@@ -22,9 +22,12 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
-if "avx512vl" in Path("/proc/cpuinfo").read_text():
-    # OpenBLAS 0.3.31 takes CPUs that it does not know, such as Zen 5, for Haswell: products 1.5 times as slow.
-    os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+# An OpenBLAS older than the CPU takes it for one of twenty years ago, and so may a setting of the environment.
+if os.path.exists("/proc/cpuinfo"):
+    FLAGS = open("/proc/cpuinfo").read().split()
+    if "avx2" in FLAGS:
+        os.environ["OPENBLAS_CORETYPE"] = "SkylakeX" if "avx512vl" in FLAGS else "Haswell"
+        os.environ.pop("OPENBLAS_L2_SIZE", None)
 import numpy as np  # noqa: E402  (the thread count must be set first)
 from scipy.linalg import solve_triangular  # noqa: E402
 

@@ -24,6 +24,12 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+# An OpenBLAS older than the CPU takes it for one of twenty years ago, and so may a setting of the environment.
+if os.path.exists("/proc/cpuinfo"):
+    FLAGS = open("/proc/cpuinfo").read().split()
+    if "avx2" in FLAGS:
+        os.environ["OPENBLAS_CORETYPE"] = "SkylakeX" if "avx512vl" in FLAGS else "Haswell"
+        os.environ.pop("OPENBLAS_L2_SIZE", None)
 import numpy as np  # noqa: E402  (the thread count must be set first)
 from scipy.spatial import cKDTree  # noqa: E402
 from sklearn.neighbors import BallTree, KDTree  # noqa: E402
