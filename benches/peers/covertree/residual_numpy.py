@@ -2,6 +2,7 @@
 """Exact residual-correlation search beside brute force as one writes it with numpy: blocks of queries against blocks of
 points, products by OpenBLAS in f64, covariances in place, the k best by `argpartition`.
 
+    python3 -m venv .venv && .venv/bin/pip install numpy==2.4.6 scipy==1.17.1
     .venv/bin/python benches/peers/covertree/residual_numpy.py [--case gp-matern52-3d] [--rounds 5]
 
 The workloads are those of `cargo xtask bench --suite covertree --case gp-` (all five, unless --case picks by a part of the
