@@ -7,6 +7,7 @@
 use layouts::{AlignedVec, Interleaved};
 use simd_kernels::{PANEL_ROWS, PanelElement, Panels, Rows};
 
+use super::BLOCK;
 use super::apart::heavy;
 use super::columns::{Columns, TileScratch};
 use super::error::ResidualError;
@@ -23,6 +24,8 @@ const TRIAL: usize = 64;
 const EXPLAINED: f64 = 0.07;
 /// Mean squared remainder after the first round above which residual features are given up.
 const ROUGH: f64 = 0.2;
+/// The same for halves of blocks: what was not rough as a whole will be explained when it is small enough.
+const ROUGH_HALF: f64 = 0.3;
 /// Remainder of a low-rank feature, times that of a query like it, that counts as explained.
 const EXPLAINED_PRODUCT: f64 = 0.1;
 
@@ -164,7 +167,10 @@ impl Basis {
 
     /// Whether the first round left so much of residual features that they have no few directions.
     pub(super) fn rough(&self) -> bool {
-        self.feature == Feature::Residual && self.size >= FIRST && self.mean_left() > ROUGH
+        let whole = self.left.len() > BLOCK / 2;
+        self.feature == Feature::Residual
+            && self.size >= FIRST
+            && self.mean_left() > if whole { ROUGH } else { ROUGH_HALF }
     }
 
     /// Mean squared remainder.

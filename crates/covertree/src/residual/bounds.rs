@@ -20,9 +20,16 @@ pub(super) struct QueryBounds {
     pub(super) remainder: f32,
     /// What bounds of members are to be widened by, over sⱼ.
     pub(super) slack: f32,
+    /// Bound on the error of the coordinates.
+    pub(super) own: f32,
     /// Bound on |ρ| of all members.
     pub(super) upper: f32,
 }
+
+/// Of what is not eligible.
+pub(super) const NOTHING: QueryBounds =
+    QueryBounds { length: 0.0, remainder: 0.0, slack: 0.0, own: 0.0, upper: f32::NEG_INFINITY };
+
 impl Block {
     /// Bound on the error of the coordinates of a feature of norm `length` that were computed from its inner products
     /// with the pivots, whose errors are `error` times those of the pivots.
@@ -57,8 +64,8 @@ impl Block {
         }
     }
 
-    /// Bounds of a query at place `i` of a group, from its coordinates' squared norm, what their
-    /// projection is wrong by, and its offset's squared norm.
+    /// Bounds of a query at place `i` of a group, from the squared norms of its coordinates, as
+    /// [`Probe::coordinates`](super::probe::Probe::coordinates) has them, and of its offset.
     pub(super) fn query_bounds(
         &self,
         field: &Field,
@@ -68,11 +75,25 @@ impl Block {
         offset_norm: f32,
     ) -> QueryBounds {
         let (weight, error) = (queries.weights[i], queries.errors[i]);
+        let norm = self.feature.norm_of(field, queries.norms[i], weight).sqrt();
+        let own = self.query_error(field, norm, error, queries.tail(i, self.probe.columns, field.cut()))
+            + 1.01 * f64::from(UNIT_F32) * coordinates.sqrt();
+        self.bounds_of(field, queries, i, coordinates, own, offset_norm)
+    }
+
+    /// The same where coordinates are wrong by `own`.
+    pub(super) fn bounds_of(
+        &self,
+        field: &Field,
+        queries: &Queries,
+        i: usize,
+        coordinates: f64,
+        own: f64,
+        offset_norm: f32,
+    ) -> QueryBounds {
+        let (weight, error) = (queries.weights[i], queries.errors[i]);
         let feature_norm = self.feature.norm_of(field, queries.norms[i], weight);
         let length = coordinates.sqrt();
-        let norm = feature_norm.sqrt();
-        let own = self.query_error(field, norm, error, queries.tail(i, self.probe.columns, field.cut()))
-            + 1.01 * f64::from(UNIT_F32) * length;
         let left = (feature_norm - coordinates).max(0.0) + self.remainder_slack(own, error, length);
         let remainder = (left.sqrt() as f32).next_up();
         // The few roundings after the products of words, and a basis that is not quite orthonormal.
@@ -91,7 +112,13 @@ impl Block {
             }
         }
         let slack = (slack as f32).next_up();
-        QueryBounds { length: (length as f32).next_up(), remainder, slack, upper }
+        QueryBounds {
+            length: (length as f32).next_up(),
+            remainder,
+            slack,
+            own: (own as f32).next_up(),
+            upper,
+        }
     }
 
     /// A query relative to the block's centre, for `covariances`; returns the squared norm.

@@ -448,18 +448,19 @@ impl Field {
         out: &mut Vec<f64>,
     ) -> Result<(), ResidualError> {
         dots.resize(which.len() * range.len, 0.0);
-        out.resize(which.len() * range.len, 0.0);
+        out.resize(rows.len() * range.len, 0.0);
         let inner = self.kernels.forms::<f64>(Measure::InnerProduct);
         // So few at a time that they are still in the cache when the last queries are multiplied.
         for start in (0..range.len).step_by(GATHERED) {
             let part = Range { start: range.start + start, len: GATHERED.min(range.len - start) };
-            let products = &mut out[..which.len() * part.len];
+            let products = &mut out[..rows.len() * part.len];
             inner.tile(rows, self.rows(part, gathered)?, products)?;
             let lines = dots.chunks_exact_mut(range.len).zip(products.chunks_exact(part.len));
             for (dots, products) in lines {
                 dots[start..start + part.len].copy_from_slice(products);
             }
         }
+        out.truncate(which.len() * range.len);
         let (n, dim) = (self.len(), self.dim());
         for (&i, out) in which.iter().zip(out.chunks_exact_mut(range.len)) {
             let x = &queries.coords[i * dim..(i + 1) * dim];

@@ -35,6 +35,8 @@ mod order;
 mod parallel;
 mod pivots;
 mod probe;
+mod related;
+mod relations;
 mod search;
 mod table;
 mod words;
@@ -55,11 +57,15 @@ use error::{expect_finite, expect_len, expect_points};
 use field::Field;
 use order::{Order, Range};
 use pivots::Block;
+use relations::Relations;
 use search::{Out, Scratch, group_of};
 use simd_kernels::Kernels;
 
 /// Points in a block, at most.
 const BLOCK: usize = 1024;
+
+/// Queries for each pivot from which on relating blocks for one search pays.
+const RELATED: usize = 2;
 
 /// Which members may be neighbours of a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +100,8 @@ pub struct ResidualIndex {
     apart: Columns,
     model: CovarianceModel,
     largest_error: f64,
+    /// Only after they were asked for.
+    relations: Option<Relations>,
     /// Buffers of updates, one for each thread that has worked at a time.
     pool: Mutex<Vec<basis::Scratch>>,
     #[cfg(feature = "inducing")]
@@ -172,6 +180,7 @@ impl ResidualIndex {
             apart: Columns::default(),
             model: model.clone(),
             largest_error: 0.0,
+            relations: None,
             pool: Mutex::new(Vec::new()),
             #[cfg(feature = "inducing")]
             inducing: None,
@@ -372,6 +381,7 @@ impl ResidualIndex {
 
     /// Bounds of all blocks, for the factor that the field holds.
     fn update_blocks(&mut self) -> Result<(), ResidualError> {
+        self.relations = None;
         let (field, order) = (&self.field, &self.order);
         let ids = |range: Range| &order.ids[range.start..range.end()];
         if self.blocks.is_empty() {
@@ -392,6 +402,39 @@ impl ResidualIndex {
         self.apart.gather(field, &apart)?;
         self.largest_error = self.blocks.iter().map(|block| block.member_error).fold(0.0, f64::max);
         Ok(())
+    }
+
+    /// Relates blocks with each other, for searches that are to be faster by a fifth to a half from then on, until the next update: what
+    /// a query has in common with its own block then tells which others it cannot reach, before it is measured against
+    /// them. Results are the same. Says whether it did; where bounds are made from low-rank features, for rough covariances,
+    /// there is nothing to relate.
+    ///
+    /// O(rank · m²), m being [`pivots`](Self::pivots), as long as searching for some m members; takes up to 2 m² bytes.
+    /// [`search_predecessors`](Self::search_predecessors) does so by itself where that pays.
+    ///
+    /// ```
+    /// # use covertree::residual::*;
+    /// # let coords: Vec<f64> = (0..600).map(|i| f64::from(i * 37 % 600) / 40.0).collect();
+    /// # let (v, p) = (vec![0.1; 600], vec![0.99; 600]);
+    /// # let model = CovarianceModel::new(Covariance::Matern52, &[0.5], 1.0);
+    /// # let factor = Factor { v: &v, rank: 1, p: &p };
+    /// let mut index = ResidualIndex::from_factor(&coords, 1, &model, factor)?;
+    /// let (mut before, mut after) = (Neighborhoods::new(), Neighborhoods::new());
+    /// let ids: Vec<u32> = (0..600).collect();
+    /// index.search_members(&ids, 5, Eligible::All, Pruning::Bounds, &mut before)?;
+    /// index.relate_blocks()?;
+    /// index.search_members(&ids, 5, Eligible::All, Pruning::Bounds, &mut after)?;
+    /// assert_eq!(before.ids(), after.ids());
+    /// # Ok::<(), ResidualError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ResidualError::OutOfMemory`]; the index is then as it was.
+    pub fn relate_blocks(&mut self) -> Result<bool, ResidualError> {
+        if self.relations.is_none() && Relations::pay(&self.blocks) {
+            self.relations = Some(Relations::new(&self.field, &self.blocks)?);
+        }
+        Ok(self.relations.is_some())
     }
 
     /// The block that holds a place. O(log n).
@@ -486,11 +529,23 @@ impl ResidualIndex {
         pruning: Pruning,
         out: &mut Neighborhoods,
     ) -> Result<(), ResidualError> {
+        self.search_ids((ids, eligible), (k, pruning), self.relations.as_ref(), scratch, out)
+    }
+
+    /// As [`search_members`](Self::search_members), with relations.
+    fn search_ids(
+        &self,
+        (ids, eligible): (&[u32], Eligible),
+        (k, pruning): (usize, Pruning),
+        relations: Option<&Relations>,
+        scratch: &mut SearchScratch,
+        out: &mut Neighborhoods,
+    ) -> Result<(), ResidualError> {
         if let Some(&id) = ids.iter().find(|id| **id as usize >= self.len()) {
             return Err(ResidualError::UnknownId { argument: "ids", id, points: self.len() });
         }
         let place = |query: u32| self.order.places[ids[query as usize] as usize];
-        self.search((ids.len(), k, pruning), scratch, out, place, |scratch, query| {
+        self.search((ids.len(), k, pruning, relations), scratch, out, place, |scratch, query| {
             let id = ids[query as usize];
             let limit = if eligible == Eligible::Predecessors { id } else { u32::MAX };
             let place = place(query);
@@ -504,8 +559,16 @@ impl ResidualIndex {
     /// # Errors
     /// As [`search_members`](Self::search_members).
     pub fn search_predecessors(&self, k: usize, out: &mut Neighborhoods) -> Result<(), ResidualError> {
+        if k == 0 {
+            return Err(ResidualError::Zero { argument: "k" });
+        }
         let ids: Vec<u32> = (0..self.len() as u32).collect();
-        self.search_members(&ids, k, Eligible::Predecessors, Pruning::Bounds, out)
+        let pays =
+            self.relations.is_none() && self.len() >= RELATED * self.pivots() && Relations::pay(&self.blocks);
+        let own = if pays { Some(Relations::new(&self.field, &self.blocks)?) } else { None };
+        let relations = own.as_ref().or(self.relations.as_ref());
+        let queries = (&ids[..], Eligible::Predecessors);
+        self.search_ids(queries, (k, Pruning::Bounds), relations, &mut SearchScratch::new(), out)
     }
 
     /// The `k` nearest neighbours of points that need not be members, given by coordinates and their own factor,
@@ -546,7 +609,7 @@ impl ResidualIndex {
         expect_len("rank", self.field.rank, factor.rank.max(1))?;
         let point = |query: u32| &coords[query as usize * dim..(query as usize + 1) * dim];
         let block = |query: u32| self.block_of_point(point(query)) as u32;
-        self.search((n, k, pruning), scratch, out, block, |scratch, query| {
+        self.search((n, k, pruning, self.relations.as_ref()), scratch, out, block, |scratch, query| {
             let v = &factor.v[query as usize * factor.rank..(query as usize + 1) * factor.rank];
             scratch.queries.homes.push(block(query));
             self.field.push_point(&mut scratch.queries, point(query), v, factor.p[query as usize])
@@ -556,7 +619,7 @@ impl ResidualIndex {
     /// Sorts queries by `key`, answers them in groups, and puts the results back into their order.
     fn search(
         &self,
-        (n, k, pruning): (usize, usize, Pruning),
+        (n, k, pruning, relations): (usize, usize, Pruning, Option<&Relations>),
         scratch: &mut SearchScratch,
         out: &mut Neighborhoods,
         key: impl Fn(u32) -> u32,
@@ -594,7 +657,7 @@ impl ResidualIndex {
                 for &(_, query) in queries {
                     push(scratch, query)?;
                 }
-                self.search_group(scratch, k, pruning, out)
+                self.search_group(scratch, k, (pruning, relations), out)
             })
         };
         answer(sorted, found, pruning)?;

@@ -11,7 +11,7 @@
 //! a few times shorter than what their pivots' tails might add up to, for vectors are differences of points that lie together.
 
 use layouts::AlignedVec;
-use simd_kernels::{Panels, Rows};
+use simd_kernels::{PANEL_ROWS, Panels, Rows};
 
 use super::basis::pack;
 use super::bounds::UNIT_F32;
@@ -40,13 +40,25 @@ pub(super) struct Probe {
     pub(super) columns: usize,
 }
 
+/// Rows that are measured against a block: queries, or basis vectors of another block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Points<'a> {
+    /// The first columns of V, at least those of the head, and how far rows are apart.
+    pub(super) heads: (&'a [f64], usize),
+    /// The others in `f32`, from the head's end on, and how far rows are apart.
+    pub(super) tails: (&'a [f32], usize),
+    /// Coordinates, row by row, of fewer rows where some only fill up a tile.
+    pub(super) coords: &'a [f64],
+    pub(super) weights: &'a [f64],
+}
+
 /// Buffers of [`Probe::coordinates`].
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     heads: Vec<f64>,
     tails: Vec<f32>,
     covariances: Vec<f64>,
-    combined: Vec<f64>,
+    pub(super) combined: Vec<f64>,
 }
 
 impl Probe {
@@ -93,40 +105,33 @@ impl Probe {
         pack(Rows::new(rows, self.size)?, &mut self.combination)
     }
 
-    /// Coordinates in the block's basis of all queries and of what fills up a tile, `rows` in all, `size` a row.
+    /// All queries of a group as what [`coordinates`](Self::coordinates) takes.
+    pub(super) fn all<'a>(&self, field: &Field, queries: &'a Queries) -> Points<'a> {
+        Points {
+            heads: (&queries.v, field.stride),
+            tails: (queries.rounded.get(self.columns..).unwrap_or_default(), field.stride),
+            coords: &queries.coords,
+            weights: &queries.weights,
+        }
+    }
+
+    /// Coordinates in the block's basis of all points and of what fills up a tile, `rows` in all, `size` a row.
     pub(super) fn coordinates(
         &self,
         field: &Field,
         feature: Feature,
-        queries: &Queries,
+        points: Points<'_>,
         rows: usize,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<(), ResidualError> {
-        let (size, rank, stride, head) = (self.size, field.rank, field.stride, self.columns);
-        let (has_head, has_tail) = (head > 0, head < rank);
-        scratch.heads.resize(rows * size, 0.0);
-        scratch.tails.resize(rows * size, 0.0);
-        if has_head {
-            let v = Rows::with_stride(&queries.v, rows, head, stride)?;
-            let panels = Panels::new(&self.head, head)?;
-            field.kernels.panels::<f64>().inner_product(v, panels, &mut scratch.heads)?;
-        } else {
-            scratch.heads.fill(0.0);
-        }
-        if has_tail {
-            let v = queries.rounded.get(head..).unwrap_or_default();
-            let v = Rows::with_stride(v, rows, rank - head, stride)?;
-            let panels = Panels::new(&self.tail, rank - head)?;
-            field.kernels.panels::<f32>().inner_product(v, panels, &mut scratch.tails)?;
-        } else {
-            scratch.tails.fill(0.0);
-        }
+        let size = self.size;
+        self.products(field, points, rows, scratch)?;
         if feature == Feature::Residual {
-            self.combine(field, queries, rows, scratch)?;
+            self.combine(field, points.coords, rows, scratch)?;
         }
         let lines = scratch.heads.chunks_exact(size).zip(scratch.tails.chunks_exact(size));
-        let lines = lines.zip(out.chunks_exact_mut(size)).zip(&queries.weights);
+        let lines = lines.zip(out.chunks_exact_mut(size)).zip(points.weights);
         match feature {
             Feature::LowRank => {
                 for (((heads, tails), out), weight) in lines {
@@ -149,22 +154,81 @@ impl Probe {
         Ok(())
     }
 
-    /// What basis vectors take of the covariances with the pivots.
-    fn combine(
+    /// Adds what rows of V are multiplied with to `rows`, `stride` a vector. The tail has been rounded.
+    pub(super) fn unpack_vectors(
+        &self,
+        rank: usize,
+        stride: usize,
+        rows: &mut AlignedVec<f64>,
+    ) -> Result<(), ResidualError> {
+        let start = rows.len();
+        rows.resize(start + self.size * stride, 0.0)?;
+        let (head, tail) = (self.columns, rank - self.columns);
+        for (i, row) in rows[start..].chunks_exact_mut(stride).enumerate() {
+            unpack(&self.head, i, &mut row[..head]);
+            unpack(&self.tail, i, &mut row[head..head + tail]);
+        }
+        Ok(())
+    }
+
+    /// Adds what basis vectors take of the covariances with the pivots to `rows`, one row a vector.
+    pub(super) fn unpack_combination(&self, rows: &mut Vec<f64>) {
+        let start = rows.len();
+        rows.resize(start + self.size * self.size, 0.0);
+        for (i, row) in rows[start..].chunks_exact_mut(self.size.max(1)).enumerate() {
+            unpack(&self.combination, i, row);
+        }
+    }
+
+    /// Adds the coordinates of the pivots, and of what fills up panels, row by row.
+    pub(super) fn unpack_coords(&self, dim: usize, coords: &mut Vec<f64>) {
+        for i in 0..self.size {
+            coords.extend((0..dim).map(|t| self.axes[t * self.size + i]));
+        }
+    }
+
+    /// Products of rows with the basis vectors, in `heads` and `tails`.
+    fn products(
         &self,
         field: &Field,
-        queries: &Queries,
+        points: Points<'_>,
+        rows: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), ResidualError> {
+        let (size, rank, head) = (self.size, field.rank, self.columns);
+        scratch.heads.resize(rows * size, 0.0);
+        scratch.tails.resize(rows * size, 0.0);
+        if head > 0 {
+            let v = Rows::with_stride(points.heads.0, rows, head, points.heads.1)?;
+            let panels = Panels::new(&self.head, head)?;
+            field.kernels.panels::<f64>().inner_product(v, panels, &mut scratch.heads)?;
+        } else {
+            scratch.heads.fill(0.0);
+        }
+        if head < rank {
+            let v = Rows::with_stride(points.tails.0, rows, rank - head, points.tails.1)?;
+            let panels = Panels::new(&self.tail, rank - head)?;
+            field.kernels.panels::<f32>().inner_product(v, panels, &mut scratch.tails)?;
+        } else {
+            scratch.tails.fill(0.0);
+        }
+        Ok(())
+    }
+
+    /// What basis vectors take of the covariances of points with the pivots, in `scratch.combined`.
+    pub(super) fn combine(
+        &self,
+        field: &Field,
+        coords: &[f64],
         rows: usize,
         scratch: &mut Scratch,
     ) -> Result<(), ResidualError> {
         let (size, dim) = (self.size, field.dim());
-        let count = queries.len();
+        let count = coords.len() / dim;
         scratch.covariances.resize(rows * size, 0.0);
         let (covariances, padding) = scratch.covariances.split_at_mut(count * size);
         padding.fill(0.0);
-        for (line, x) in
-            covariances.chunks_exact_mut(size).zip(queries.coords.chunks_exact(dim.clamp(1, MAX_DIM)))
-        {
+        for (line, x) in covariances.chunks_exact_mut(size).zip(coords.chunks_exact(dim.clamp(1, MAX_DIM))) {
             field.squared_distances(x, &self.axes, size, line);
         }
         field.covariances(covariances)?;
@@ -174,6 +238,14 @@ impl Probe {
             Panels::new(&self.combination, size)?,
             &mut scratch.combined,
         )?)
+    }
+}
+
+/// Row `i` of packed rows.
+fn unpack<T: Copy + Into<f64>>(panels: &[T], i: usize, row: &mut [f64]) {
+    let panel = panels.chunks_exact((row.len() * PANEL_ROWS).max(1)).nth(i / PANEL_ROWS).unwrap_or_default();
+    for (to, from) in row.iter_mut().zip(panel.iter().skip(i % PANEL_ROWS).step_by(PANEL_ROWS)) {
+        *to = (*from).into();
     }
 }
 
@@ -262,7 +334,8 @@ mod tests {
             queries.round().unwrap();
             let mut out = vec![0.0; 24 * block.probe.size];
             let probe = &block.probe;
-            probe.coordinates(field, block.feature, &queries, 24, &mut Scratch::default(), &mut out).unwrap();
+            let points = probe.all(field, &queries);
+            probe.coordinates(field, block.feature, points, 24, &mut Scratch::default(), &mut out).unwrap();
             (out, queries)
         };
         let ((found, queries), (wanted, _)) = (coordinates(&short), coordinates(&exact));
@@ -305,7 +378,8 @@ mod tests {
             index.field.push_member(&mut queries, block.pivots[0] as usize, u32::MAX).unwrap();
             queries.round().unwrap();
             let scratch = &mut Scratch::default();
-            block.probe.coordinates(&index.field, block.feature, &queries, 1, scratch, &mut out).unwrap();
+            let points = block.probe.all(&index.field, &queries);
+            block.probe.coordinates(&index.field, block.feature, points, 1, scratch, &mut out).unwrap();
             let length = super::squared_norm(&out);
             assert!((length - 1.0).abs() < 1e-4, "{length}");
         }

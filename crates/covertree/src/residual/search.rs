@@ -7,17 +7,21 @@
 //! 3. The few members that blocks leave out are bounded one by one.
 //! 4. Members whose upper bound reaches the threshold are measured in `f64`.
 //!
+//! Where blocks are related (`relations.rs`), steps 1 and 2 are those of `related.rs`.
+//!
 //! No step drops a member whose computed |ρ| could reach the k-th largest: all bounds carry their own error.
 
 use layouts::{AlignedVec, Neighbor, TopK};
 use simd_kernels::{Band, Rows};
 
 use super::ResidualIndex;
-use super::bounds::QueryBounds;
+use super::bounds::{NOTHING, QueryBounds};
 use super::columns::TileScratch;
 use super::error::ResidualError;
 use super::field::{Feature, MAX_DIM, Queries};
 use super::probe;
+use super::related;
+use super::relations::Relations;
 use super::table::Certificate;
 
 /// Most queries in a group: what is read of V, for members that are measured, is read once a group.
@@ -31,6 +35,9 @@ pub(super) fn group_of(queries: usize) -> usize {
 /// Queries that the panel kernels take together (12 on AVX-512); what is left over costs as much one by one, so
 /// rows are padded to whole tiles. A multiple of what other tiers take.
 pub(super) const TILE: usize = 12;
+
+/// Queries that tiles of rows take together.
+const FOUR: usize = 4;
 
 /// How members are kept from being measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +91,7 @@ pub(super) struct Scratch {
     /// Correlations with the members set apart.
     pub(super) apart: Vec<f64>,
     pub(super) tile: TileScratch,
+    pub(super) related: related::Scratch,
 }
 
 /// One query's progress.
@@ -104,9 +112,33 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn new(k: usize) -> Result<Self, ResidualError> {
+        Ok(Self {
+            lower: TopK::new(k)?,
+            best: TopK::new(k)?,
+            candidates: Vec::new(),
+            uppers: Vec::new(),
+            loose: 0,
+            skipped: 0.0,
+            certificate: Certificate::default(),
+        })
+    }
+
     /// Whether all members are to be measured for this query, later.
     pub(super) fn is_put_off(&self) -> bool {
         self.loose >= LOOSE_MEMBERS
+    }
+
+    /// Takes the k-th of the members measured for the threshold.
+    pub(super) fn raise(&mut self) {
+        if self.best.len() == self.best.k() {
+            // Bounds of other blocks have to beat this, errors of both included.
+            let worst = self.best.threshold();
+            let lower = below(1.0 - worst * worst) - 4.0 * f32::EPSILON;
+            while self.lower.threshold() > -lower {
+                self.lower.push(Neighbor::new(u32::MAX, -lower));
+            }
+        }
     }
 
     /// Lower bound of the k-th largest |ρ|; −∞ while fewer than k members are bounded.
@@ -137,20 +169,12 @@ impl ResidualIndex {
         &self,
         scratch: &mut Scratch,
         k: usize,
-        pruning: Pruning,
+        (pruning, relations): (Pruning, Option<&Relations>),
         out: Out<'_>,
     ) -> Result<(), ResidualError> {
         let count = scratch.queries.len();
         while scratch.states.len() < count {
-            scratch.states.push(State {
-                lower: TopK::new(k)?,
-                best: TopK::new(k)?,
-                candidates: Vec::new(),
-                uppers: Vec::new(),
-                loose: 0,
-                skipped: 0.0,
-                certificate: Certificate::default(),
-            });
+            scratch.states.push(State::new(k)?);
         }
         for state in &mut scratch.states[..count] {
             state.lower.reset(k)?;
@@ -173,8 +197,12 @@ impl ResidualIndex {
                 }
             }
             Pruning::Bounds => {
-                self.bound_blocks(scratch)?;
-                self.visit_blocks(scratch)?;
+                if let Some(relations) = relations {
+                    self.visit_related(scratch, relations)?;
+                } else {
+                    self.bound_blocks(scratch)?;
+                    self.visit_blocks(scratch)?;
+                }
                 self.bound_apart(scratch)?;
             }
         }
@@ -196,8 +224,7 @@ impl ResidualIndex {
         }
         scratch.coordinates.resize(total, 0.0);
         scratch.bounds.clear();
-        let nothing = QueryBounds { length: 0.0, remainder: 0.0, slack: 0.0, upper: f32::NEG_INFINITY };
-        scratch.bounds.resize(self.blocks.len() * count, nothing);
+        scratch.bounds.resize(self.blocks.len() * count, NOTHING);
         let dim = self.field.dim();
         let queries = &mut scratch.queries;
         if self.blocks.iter().any(|block| block.size() > 0 && block.probe.columns < self.field.rank) {
@@ -212,14 +239,14 @@ impl ResidualIndex {
             let size = block.size();
             let bounds = &mut scratch.bounds[index * count..(index + 1) * count];
             if size == 0 {
-                bounds.fill(QueryBounds { upper: f32::INFINITY, ..nothing });
+                bounds.fill(QueryBounds { upper: f32::INFINITY, ..NOTHING });
                 continue;
             }
             let coordinates = &mut scratch.coordinates[scratch.offsets[index]..][..rows * size];
             block.probe.coordinates(
                 &self.field,
                 block.feature,
-                queries,
+                block.probe.all(&self.field, queries),
                 rows,
                 &mut scratch.probe,
                 coordinates,
@@ -254,13 +281,7 @@ impl ResidualIndex {
             }
             self.bound_members(scratch, block)?;
         }
-        // Blocks that promise most to most queries first: thresholds rise early.
-        scratch.visits.clear();
-        scratch.visits.extend(scratch.bounds.chunks_exact(count).enumerate().map(|(block, bounds)| {
-            let promise: f32 = bounds.iter().map(|bounds| bounds.upper.clamp(0.0, 1.0)).sum();
-            (promise, block)
-        }));
-        scratch.visits.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        self.sort_visits(scratch);
         for visit in 0..scratch.visits.len() {
             let block = scratch.visits[visit].1;
             scratch.active.clear();
@@ -284,6 +305,17 @@ impl ResidualIndex {
         Ok(())
     }
 
+    /// Blocks that promise most to most queries first: thresholds rise early.
+    pub(super) fn sort_visits(&self, scratch: &mut Scratch) {
+        let bounds = scratch.bounds.chunks_exact(scratch.queries.len());
+        scratch.visits.clear();
+        scratch.visits.extend(bounds.enumerate().map(|(block, bounds)| {
+            let promise: f32 = bounds.iter().map(|bounds| bounds.upper.clamp(0.0, 1.0)).sum();
+            (promise, block)
+        }));
+        scratch.visits.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    }
+
     /// Measures `all` eligible members of a block for the active queries, or only those that it bounds, in tiles.
     pub(super) fn measure_block(
         &self,
@@ -300,7 +332,13 @@ impl ResidualIndex {
         for &i in &scratch.active {
             scratch.active_v.extend_from_slice(&scratch.queries.v[i * stride..(i + 1) * stride])?;
         }
-        let rows = Rows::with_stride(&scratch.active_v, scratch.active.len(), rank, stride)?;
+        // Two or three rows besides whole fours take longer than four.
+        let mut count = scratch.active.len();
+        if count % FOUR > 1 {
+            count = count.next_multiple_of(FOUR);
+            scratch.active_v.resize(count * stride, 0.0)?;
+        }
+        let rows = Rows::with_stride(&scratch.active_v, count, rank, stride)?;
         let (queries, active) = (&scratch.queries, &scratch.active);
         let (dots, exact) = ((&mut scratch.gathered, &mut scratch.dots), &mut scratch.exact);
         self.field.correlations_tile(queries, rows, active, range, dots, exact)?;
@@ -322,20 +360,13 @@ impl ResidualIndex {
                     reach = reach_of(&state.best);
                 }
             }
-            if state.best.len() == state.best.k() {
-                // Bounds of other blocks have to beat this, errors of both included.
-                let worst = state.best.threshold();
-                let lower = below(1.0 - worst * worst) - 4.0 * f32::EPSILON;
-                while state.lower.threshold() > -lower {
-                    state.lower.push(Neighbor::new(u32::MAX, -lower));
-                }
-            }
+            state.raise();
         }
         Ok(())
     }
 
     /// Step 4.
-    fn measure_candidates(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
+    pub(super) fn measure_candidates(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {
         let queries = &scratch.queries;
         for (i, state) in scratch.states[..queries.len()].iter_mut().enumerate() {
             if state.candidates.is_empty() {
@@ -360,6 +391,8 @@ impl ResidualIndex {
                 state.best.push(Neighbor::new(self.order.ids[place as usize], distance(left)));
             }
             state.certificate.pair_evaluations += kept as u32;
+            state.candidates.clear();
+            state.uppers.clear();
         }
         Ok(())
     }

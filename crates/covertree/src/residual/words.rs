@@ -51,6 +51,64 @@ pub(super) struct Packed {
     pub(super) off: f64,
 }
 
+/// Packs a matrix of `columns`, whole sixteens of rows and columns, as the rows of one set of panels and as its columns in another. Returns
+/// the length that [`WORDS`] stand for, and how far off the matrix is in all.
+pub(super) fn pack_both(
+    matrix: &[f64],
+    columns: usize,
+    by_row: &mut AlignedVec<i16>,
+    by_column: &mut AlignedVec<i16>,
+) -> Result<Packed, ResidualError> {
+    let rows = matrix.len() / columns;
+    let mut longest = 0.0f64;
+    let mut of_columns = vec![0.0f64; columns];
+    for row in matrix.chunks_exact(columns) {
+        let mut squared = 0.0;
+        for (x, square) in row.iter().zip(&mut of_columns) {
+            *square += x * x;
+            squared += x * x;
+        }
+        longest = longest.max(squared);
+    }
+    let longest = of_columns.iter().copied().fold(longest, f64::max).sqrt() as f32 * HIDDEN;
+    let unit = if longest > 0.0 { WORDS / longest } else { 0.0 };
+    by_row.resize_stale(rows * columns)?;
+    by_column.resize_stale(rows * columns)?;
+    let mut squares = [0.0f32; PANEL_ROWS];
+    let mut tile = [[0i16; PANEL_ROWS]; PANEL_ROWS];
+    const HALF: usize = PANEL_ROWS * WordPanels::GROUP;
+    for (i, lines) in matrix.chunks_exact(columns * PANEL_ROWS).enumerate() {
+        for j in 0..columns / PANEL_ROWS {
+            for (words, line) in tile.iter_mut().zip(lines.chunks_exact(columns)) {
+                let line = &line[j * PANEL_ROWS..(j + 1) * PANEL_ROWS];
+                for ((to, square), x) in words.iter_mut().zip(&mut squares).zip(line) {
+                    let x = *x as f32 * unit;
+                    *to = word(x);
+                    let off = x - f32::from(*to);
+                    *square += off * off;
+                }
+            }
+            let to = &mut by_row[(i * columns + j * PANEL_ROWS) * PANEL_ROWS..][..PANEL_ROWS * PANEL_ROWS];
+            for (group, to) in to.chunks_exact_mut(HALF).enumerate() {
+                for (to, words) in to.chunks_exact_mut(2).zip(&tile) {
+                    to.copy_from_slice(&words[2 * group..2 * group + 2]);
+                }
+            }
+            let to = &mut by_column[(j * rows + i * PANEL_ROWS) * PANEL_ROWS..][..PANEL_ROWS * PANEL_ROWS];
+            for (group, to) in to.chunks_exact_mut(HALF).enumerate() {
+                for (c, to) in to.chunks_exact_mut(2).enumerate() {
+                    to[0] = tile[2 * group][c];
+                    to[1] = tile[2 * group + 1][c];
+                }
+            }
+        }
+    }
+    let count = (rows * columns) as f32;
+    let off = (squares.iter().sum::<f32>().sqrt() * HIDDEN + 2.0 * count.sqrt() * WORDS * f32::EPSILON)
+        * (longest / WORDS);
+    Ok(Packed { longest: f64::from(longest), off: f64::from(off) })
+}
+
 /// Packs rows of `columns` coordinates, whole sixteens, `stride` apart, each divided by its scale and less the `centre`.
 pub(super) fn pack_rows(
     rows: &[f64],
