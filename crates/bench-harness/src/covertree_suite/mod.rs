@@ -118,6 +118,12 @@ fn cases(quick: bool) -> Vec<Case> {
     .into_iter()
     .map(|workload| Case::Residual { workload, queries: if quick { 256 } else { 1024 }, k: 50 })
     .collect();
+    // What a Vecchia approximation asks for, on the first two.
+    for (name, covariance) in [("gp-gold", Rbf), ("gp-matern52-3d", Matern52)] {
+        let name = format!("{name}-predecessors");
+        let workload = workload(&name, n, (Normal, 3), (covariance, 1.0), rank(512));
+        cases.push(Case::ResidualPredecessors { workload, m: M });
+    }
     // The comparison with GPBoost, and how the cost grows from there.
     for n in if quick { vec![2000] } else { vec![8000, 32_000, 100_000] } {
         let name = format!("vif-matern32-3d-{}k", n / 1000);

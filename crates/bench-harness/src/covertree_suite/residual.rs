@@ -70,11 +70,16 @@ pub(super) fn measure(
             Ok(())
         })
     };
-    let contenders = vec![
+    let related = threads.pool().install(|| build_related(&field, threads, &times))?;
+    let mut contenders = vec![
         Contender { record: of("brute-force", timed.len()), batch: brute_force(&field, timed, k, false) },
         Contender { record: times.of(of("residual", queries.len())), batch: search(index) },
         Contender { record: own_times.of(of(OWN, queries.len())), batch: search(own) },
     ];
+    if let Some((related, times)) = related {
+        contenders
+            .push(Contender { record: times.of(of("residual, related", queries.len())), batch: search(related) });
+    }
     let mut records = contest(threads, settings.rounds, contenders, &judge, progress)?;
     if settings.gate {
         records.extend(making);
@@ -214,6 +219,31 @@ fn build(field: &Field, threads: &Threads, record: Record) -> Result<(ResidualIn
         Record { qps, runs: TIMES, threads: threads.count(), clock: clock.clone(), ..record }
     };
     Ok((index, Times { build, update, making: vec![finish(building), finish(updating)] }))
+}
+
+/// That engine with related blocks, which takes longer to build and to update: by the median of [`TIMES`]. None where there is nothing to
+/// relate.
+fn build_related(
+    field: &Field,
+    threads: &Threads,
+    times: &Times,
+) -> Result<Option<(ResidualIndex, Times)>, String> {
+    let (coords, dim, model) = (&field.coords, field.workload.dim, field.model());
+    let factor = Factor { v: &field.v, rank: field.workload.rank, p: &field.p };
+    let refuse = |error: ResidualError| error.to_string();
+    let mut index = ResidualIndex::from_factor(coords, dim, &model, factor).map_err(refuse)?;
+    let mut relating = Vec::new();
+    for _ in 0..TIMES {
+        index.update_factor(&model, factor).map_err(refuse)?;
+        let (related, seconds) = timed(threads, || index.relate_blocks())?;
+        if !related {
+            return Ok(None);
+        }
+        relating.push(seconds);
+    }
+    let relate = median(relating);
+    let times = Times { build: times.build + relate, update: times.update + relate, making: Vec::new() };
+    Ok(Some((index, times)))
 }
 
 /// The engine that computes V and p from the inducing points.
