@@ -77,8 +77,10 @@ pub(super) fn measure(
         Contender { record: own_times.of(of(OWN, queries.len())), batch: search(own) },
     ];
     if let Some((related, times)) = related {
-        contenders
-            .push(Contender { record: times.of(of("residual, related", queries.len())), batch: search(related) });
+        contenders.push(Contender {
+            record: times.of(of("residual, related", queries.len())),
+            batch: search(related),
+        });
     }
     let mut records = contest(threads, settings.rounds, contenders, &judge, progress)?;
     if settings.gate {

@@ -11,7 +11,7 @@ use super::ResidualIndex;
 use super::error::ResidualError;
 use super::field::{Feature, Field};
 use super::order::Range;
-use super::search::{Scratch, TILE, reaches};
+use super::search::{LOOSE_MEMBERS, Scratch, TILE, reaches};
 
 /// Times the median weight of a block, above which a member is set apart.
 const HEAVY: f64 = 16.0;
@@ -32,6 +32,16 @@ pub(super) fn heavy(field: &Field, range: Range) -> Vec<u32> {
 }
 
 impl ResidualIndex {
+    /// Puts queries that are such members off, as blocks would one after the other.
+    pub(super) fn put_off_apart(&self, scratch: &mut Scratch) {
+        let Scratch { queries, states, .. } = scratch;
+        for ((state, &home), &place) in states.iter_mut().zip(&queries.homes).zip(&queries.places) {
+            if self.blocks[home as usize].apart.binary_search(&place).is_ok() {
+                state.loose = LOOSE_MEMBERS;
+            }
+        }
+    }
+
     /// Adds the members set apart that may be neighbours to the candidates of all queries: by their correlations, and what these
     /// can be wrong by.
     pub(super) fn bound_apart(&self, scratch: &mut Scratch) -> Result<(), ResidualError> {

@@ -102,7 +102,9 @@ impl ResidualIndex {
         let count = scratch.queries.len();
         let bounds = &mut scratch.bounds[home * count..(home + 1) * count];
         scratch.active.clear();
-        scratch.active.extend(run.clone().filter(|&i| bounds[i].upper > f32::NEG_INFINITY));
+        let states = &scratch.states;
+        let visits = |i: &usize| bounds[*i].upper > f32::NEG_INFINITY && !states[*i].is_put_off();
+        scratch.active.extend(run.clone().filter(visits));
         bounds[run].iter_mut().for_each(|bounds| bounds.upper = f32::NEG_INFINITY);
         self.bound_members(scratch, home)
     }
@@ -171,11 +173,11 @@ impl ResidualIndex {
             return;
         }
         let (size, unit) = (block.size(), (block.packed.longest / f64::from(WORDS)) as f32);
-        let Search { coordinates, bounds, queries, active, .. } = scratch;
+        let Search { coordinates, bounds, queries, active, states, .. } = scratch;
         active.retain(|&i| {
             let at = (queries.places[i] as usize).wrapping_sub(block.range.start);
-            if block.ids.get(at).is_none_or(|&id| id == u32::MAX) {
-                return true;
+            if states[i].is_put_off() || at >= block.range.len {
+                return !states[i].is_put_off();
             }
             let coordinates = &mut coordinates[i * size..(i + 1) * size];
             for (t, x) in coordinates.iter_mut().enumerate() {

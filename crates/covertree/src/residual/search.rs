@@ -54,7 +54,7 @@ pub enum Pruning {
 pub(super) const ROUNDING: f32 = 16.0 * f32::EPSILON;
 
 /// A query is put off where bounds leave nearly all of blocks that have so many members together.
-const LOOSE_MEMBERS: usize = 1536;
+pub(super) const LOOSE_MEMBERS: usize = 1536;
 
 /// Buffers of a search, reused from group to group. Grow to what the largest group needed.
 #[derive(Debug, Default)]
@@ -197,6 +197,7 @@ impl ResidualIndex {
                 }
             }
             Pruning::Bounds => {
+                self.put_off_apart(scratch);
                 if let Some(relations) = relations {
                     self.visit_related(scratch, relations)?;
                 } else {
@@ -275,7 +276,7 @@ impl ResidualIndex {
             scratch.active.clear();
             for i in 0..count {
                 let eligible = scratch.bounds[block * count + i].upper > f32::NEG_INFINITY;
-                if eligible && scratch.queries.homes[i] as usize == block {
+                if eligible && scratch.queries.homes[i] as usize == block && !scratch.states[i].is_put_off() {
                     scratch.active.push(i);
                 }
             }
