@@ -49,7 +49,7 @@ fn calls_of(work: impl FnOnce()) -> usize {
     CALLS.get() - before
 }
 
-/// Both kinds of bounds and none, members and points, all and predecessors.
+/// Both kinds of bounds, blocks related and not, and no bounds, members and points, all and predecessors.
 #[test]
 fn a_second_search_allocates_nothing() {
     let n = 1500;
@@ -61,9 +61,11 @@ fn a_second_search_allocates_nothing() {
     let p: Vec<f64> = v.chunks(rank).map(|v| 1.0 - v.iter().map(|v| v * v).sum::<f64>()).collect();
     let factor = Factor { v: &v, rank, p: &p };
     let ids: Vec<u32> = (0..n).step_by(3).collect();
-    for (covariance, length) in [(Covariance::Rbf, 0.3), (Covariance::Matern12, 0.05)] {
+    let (smooth, rough) = ((Covariance::Rbf, 0.3), (Covariance::Matern12, 0.05));
+    for ((covariance, length), related) in [(smooth, false), (smooth, true), (rough, false)] {
         let model = CovarianceModel::new(covariance, &[length], 1.0);
-        let index = ResidualIndex::from_factor(&coords, 2, &model, factor).unwrap();
+        let mut index = ResidualIndex::from_factor(&coords, 2, &model, factor).unwrap();
+        assert!(!related || index.relate_blocks().unwrap());
         let (mut scratch, mut found) = (SearchScratch::new(), Neighborhoods::new());
         let mut search = |pruning, eligible| {
             index.search_members_with(&mut scratch, &ids, 10, eligible, pruning, &mut found).unwrap();

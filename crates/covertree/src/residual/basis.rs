@@ -9,7 +9,7 @@ use simd_kernels::{PANEL_ROWS, PanelElement, Panels, Rows};
 
 use super::BLOCK;
 use super::apart::heavy;
-use super::columns::{Columns, TileScratch};
+use super::columns::{Columns, TileScratch, grown};
 use super::error::ResidualError;
 use super::field::{Feature, Field};
 use super::order::{LEAF, Range};
@@ -259,13 +259,13 @@ impl Basis {
         let (tile, common) = (&mut scratch.tile, &mut scratch.common);
         let rows = scratch.members.rows(field, range)?;
         scratch.columns.products(field, self.feature, rows, point, tile, common, MOST, size)?;
-        scratch.products.resize(range.len * padded, 0.0);
+        let products = grown(&mut scratch.products, range.len * padded);
         field.kernels.panels::<f64>().inner_product(
             Rows::with_stride(&scratch.common, range.len, total, MOST)?,
             Panels::new(&scratch.packed, total)?,
-            &mut scratch.products,
+            products,
         )?;
-        let members = scratch.coordinates.chunks_exact_mut(MOST).zip(scratch.products.chunks_exact(padded));
+        let members = scratch.coordinates.chunks_exact_mut(MOST).zip(products.chunks_exact(padded));
         for (left, (to, from)) in self.left.iter_mut().zip(members) {
             to[size..total].copy_from_slice(from);
             *left -= dot(from, from);

@@ -86,31 +86,45 @@ impl Columns {
         at: usize,
     ) -> Result<(), ResidualError> {
         let columns = self.padded;
-        scratch.dots.resize(rows.len() * columns, 0.0);
+        let dots = grown(&mut scratch.dots, rows.len() * columns);
         let panels = Panels::new(&self.v, field.rank)?;
-        field.kernels.panels::<f64>().inner_product(rows, panels, &mut scratch.dots)?;
+        field.kernels.panels::<f64>().inner_product(rows, panels, dots)?;
         let mut x = [0.0; MAX_DIM];
         let x = &mut x[..field.dim()];
-        if feature == Feature::Residual {
-            scratch.covariances.resize(rows.len() * columns, 0.0);
-            for (i, line) in scratch.covariances.chunks_exact_mut(columns).enumerate() {
-                point(i, x);
-                field.squared_distances(x, &self.axes, columns, line);
+        let out = out.chunks_mut(stride).map(|line| &mut line[at..at + columns]);
+        if feature == Feature::LowRank {
+            for (i, (line, out)) in dots.chunks_exact(columns).zip(out).enumerate() {
+                let weight = point(i, x);
+                for ((to, dot), other) in out.iter_mut().zip(line).zip(&self.weights) {
+                    *to = dot * (weight * other);
+                }
             }
-            field.covariances(&mut scratch.covariances)?;
-            for (dot, covariance) in scratch.dots.iter_mut().zip(&scratch.covariances) {
-                *dot = covariance - *dot;
-            }
+            return Ok(());
         }
-        for (i, (line, out)) in scratch.dots.chunks_exact(columns).zip(out.chunks_mut(stride)).enumerate() {
+        let covariances = grown(&mut scratch.covariances, rows.len() * columns);
+        for (i, line) in covariances.chunks_exact_mut(columns).enumerate() {
+            point(i, x);
+            field.squared_distances(x, &self.axes, columns, line);
+        }
+        field.covariances(covariances)?;
+        let lines = dots.chunks_exact(columns).zip(covariances.chunks_exact(columns)).zip(out);
+        for (i, ((dots, covariances), out)) in lines.enumerate() {
             let weight = point(i, x);
-            let to = out[at..at + columns].iter_mut();
-            for ((to, dot), other) in to.zip(line).zip(&self.weights) {
-                *to = dot * (weight * other);
+            let terms = dots.iter().zip(covariances).zip(&self.weights);
+            for (to, ((dot, covariance), other)) in out.iter_mut().zip(terms) {
+                *to = (covariance - dot) * (weight * other);
             }
         }
         Ok(())
     }
+}
+
+/// So many numbers of a buffer that only grows: filling what shrank before would take longer than some products.
+pub(super) fn grown(buffer: &mut Vec<f64>, len: usize) -> &mut [f64] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
 }
 
 /// Buffers of tiles.

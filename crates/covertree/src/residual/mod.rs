@@ -18,7 +18,7 @@
 //! [`Pruning::None`] is exact.
 //!
 //! Design: Gyger, Furrer, Sigrist, *Vecchia-inducing-points full-scale approximations for Gaussian processes*
-//! (arXiv 2507.05064) for the metric; `pivots.rs`, `bounds.rs` and `search.rs` for how it is searched.
+//! (arXiv 2507.05064) for the metric; `pivots.rs`, `bounds.rs`, `search.rs` and `relations.rs` for how it is searched.
 
 mod apart;
 mod basis;
@@ -187,7 +187,7 @@ impl ResidualIndex {
         })
     }
 
-    /// Takes over other parameters and the factor that follows from them; the spatial order stays.
+    /// Takes over other parameters and the factor that follows from them; the spatial order stays, relations between blocks do not.
     ///
     /// O(n · rank · pivots). Memory is reused if the rank is the same.
     ///
@@ -297,7 +297,8 @@ impl ResidualIndex {
         Ok(index)
     }
 
-    /// Takes over other parameters; the factor is computed again from the inducing points, the spatial order stays.
+    /// Takes over other parameters; the factor is computed again from the inducing points. The spatial order stays, relations between
+    /// blocks do not.
     ///
     /// O(n · rank² + rank³), nearly all of it for the factor. Memory is reused.
     ///
@@ -429,7 +430,7 @@ impl ResidualIndex {
     /// ```
     ///
     /// # Errors
-    /// [`ResidualError::OutOfMemory`]; the index is then as it was.
+    /// [`ResidualError::Memory`]; the index is then as it was.
     pub fn relate_blocks(&mut self) -> Result<bool, ResidualError> {
         if self.relations.is_none() && Relations::pay(&self.blocks) {
             self.relations = Some(Relations::new(&self.field, &self.blocks)?);
