@@ -410,7 +410,7 @@ impl ResidualIndex {
     /// them. Results are the same. Says whether it did; where bounds are made from low-rank features, for rough covariances,
     /// there is nothing to relate.
     ///
-    /// O(rank · m²), m being [`pivots`](Self::pivots), as long as searching for some m members; takes up to 2 m² bytes.
+    /// O(rank · m²), m being [`pivots`](Self::pivots), as long as searching for some m / 2 members; takes up to 2 m² bytes.
     /// [`search_predecessors`](Self::search_predecessors) does so by itself where that pays.
     ///
     /// ```
