@@ -417,20 +417,25 @@ mod tests {
             for (number, to) in stacked.sides.iter().enumerate().filter(|(number, _)| *number != home) {
                 let relation = relations.of(home, number);
                 // Plain loops over covariances and rows.
-                let mut squared_error = 0.0;
-                let mut norm = 0.0;
-                for j in 0..to.size {
-                    for i in 0..from.size {
-                        let mut exact = -dot(row(from, i), row(to, j));
-                        for s in 0..from.size {
-                            let mut line = vec![0.0; to.size];
-                            let x = &stacked.coords[from.start + s..from.start + s + 1];
-                            let axes = &stacked.coords[to.start..to.start + to.size];
-                            field.squared_distances(x, axes, to.size, &mut line);
-                            field.covariances(&mut line).unwrap();
-                            let combined = dot(&line, &to.combination[j * to.size..(j + 1) * to.size]);
-                            exact += from.combination[i * from.size + s] * combined;
-                        }
+                let axes = &stacked.coords[to.start..to.start + to.size];
+                let combined: Vec<Vec<f64>> = (from.start..from.start + from.size)
+                    .map(|s| {
+                        let mut line = vec![0.0; to.size];
+                        field.squared_distances(&stacked.coords[s..s + 1], axes, to.size, &mut line);
+                        field.covariances(&mut line).unwrap();
+                        to.combination
+                            .chunks_exact(to.size)
+                            .take(to.size)
+                            .map(|row| dot(&line, row))
+                            .collect()
+                    })
+                    .collect();
+                let (mut squared_error, mut norm) = (0.0, 0.0);
+                for i in 0..from.size {
+                    let takes = &from.combination[i * from.size..(i + 1) * from.size];
+                    for j in 0..to.size {
+                        let covariance: f64 = takes.iter().zip(&combined).map(|(t, line)| t * line[j]).sum();
+                        let exact = covariance - dot(row(from, i), row(to, j));
                         norm += exact * exact;
                         if !relation.words.is_empty() {
                             let word = relation.words[WordPanels::place(from.size, j, i)];
