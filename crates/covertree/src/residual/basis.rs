@@ -167,10 +167,8 @@ impl Basis {
 
     /// Whether the first round left so much of residual features that they have no few directions.
     pub(super) fn rough(&self) -> bool {
-        let whole = self.left.len() > BLOCK / 2;
-        self.feature == Feature::Residual
-            && self.size >= FIRST
-            && self.mean_left() > if whole { ROUGH } else { ROUGH_HALF }
+        let most = if self.left.len() > BLOCK / 2 { ROUGH } else { ROUGH_HALF };
+        self.feature == Feature::Residual && self.size >= FIRST && self.mean_left() > most
     }
 
     /// Mean squared remainder.

@@ -9,9 +9,6 @@ use super::search::{Out, Pruning, Scratch, group_of};
 use super::table::Neighborhoods;
 use super::{Eligible, ResidualIndex, parallel};
 
-/// Queries for each pivot from which on relating blocks for one search pays.
-pub(super) const RELATED: usize = 2;
-
 /// Buffers of searches, reused from call to call and between indexes. They grow to what the largest search needed.
 #[derive(Debug, Default)]
 pub struct SearchScratch {
@@ -120,8 +117,7 @@ impl ResidualIndex {
             return Err(ResidualError::Zero { argument: "k" });
         }
         let ids: Vec<u32> = (0..self.len() as u32).collect();
-        let pays =
-            self.relations.is_none() && self.len() >= RELATED * self.pivots() && Relations::pay(&self.blocks);
+        let pays = self.relations.is_none() && Relations::pay_once(&self.field, &self.blocks);
         let own = if pays { Some(Relations::new(&self.field, &self.blocks)?) } else { None };
         let relations = own.as_ref().or(self.relations.as_ref());
         let queries = (&ids[..], Eligible::Predecessors);

@@ -40,7 +40,7 @@ pub(super) struct Probe {
     pub(super) columns: usize,
 }
 
-/// Rows that are measured against a block: queries, or basis vectors of another block.
+/// Queries that are measured against a block: all of a group, or some.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Points<'a> {
     /// The first columns of V, at least those of the head, and how far rows are apart.

@@ -434,7 +434,7 @@ mod tests {
         let index = index();
         let (mut found, mut wanted) = (Neighborhoods::new(), Neighborhoods::new());
         let ids: Vec<u32> = (0..3000).collect();
-        assert!(index.len() >= crate::residual::batch::RELATED * index.pivots());
+        assert!(Relations::pay_once(&index.field, &index.blocks));
         let mut unrelated = self::index();
         unrelated.relations = None;
         unrelated.search_predecessors(7, &mut found).unwrap();

@@ -28,6 +28,9 @@ const FAR: f64 = 0.1;
 /// Rows that meet the vectors of a block together, about: their products stay in the second-level cache.
 const ROWS: usize = 512;
 
+/// Queries for each basis vector from which on relating blocks for one search pays.
+const QUERIES: usize = 2;
+
 /// What the basis vectors of a home have in common with those of another block.
 #[derive(Debug, Default)]
 pub(super) struct Relation {
@@ -77,6 +80,27 @@ pub(super) struct Relations {
     targets: Vec<Target>,
 }
 
+/// So many of what grows with the square of blocks.
+fn defaults<T: Default>(count: usize) -> Result<Vec<T>, ResidualError> {
+    let mut all = Vec::new();
+    let bytes = count.saturating_mul(size_of::<T>());
+    all.try_reserve_exact(count).map_err(|_| layouts::Error::Memory { bytes })?;
+    all.resize_with(count, T::default);
+    Ok(all)
+}
+
+/// Whether relating so many basis vectors is worth its time for one search of all members, and its memory, which grows with their
+/// square: not beyond about twice that of V and of what blocks keep of members.
+fn are_worth(members: usize, rank: usize, vectors: usize) -> bool {
+    let fit = vectors.saturating_mul(vectors) <= members.saturating_mul(8 * rank + 128);
+    members >= QUERIES * vectors && fit
+}
+
+/// Basis vectors of all blocks.
+fn vectors(blocks: &[Block]) -> usize {
+    blocks.iter().map(Block::size).sum()
+}
+
 /// Whether a block has basis vectors whose inner products are correlations.
 pub(super) fn relates(block: &Block) -> bool {
     block.size() > 0 && block.feature == Feature::Residual
@@ -85,10 +109,13 @@ pub(super) fn relates(block: &Block) -> bool {
 impl Relations {
     /// Whether most basis vectors would have relations; else queries would be measured against most blocks all the same.
     pub(super) fn pay(blocks: &[Block]) -> bool {
-        let size =
-            |of: &dyn Fn(&&Block) -> bool| blocks.iter().filter(of).map(|block| block.size()).sum::<usize>();
-        let related = size(&|block| relates(block));
-        related > 0 && related * 4 >= size(&|_| true) * 3
+        let related: usize = blocks.iter().filter(|block| relates(block)).map(Block::size).sum();
+        related > 0 && related * 4 >= vectors(blocks) * 3
+    }
+
+    /// Whether they do for a single search of all members.
+    pub(super) fn pay_once(field: &Field, blocks: &[Block]) -> bool {
+        are_worth(field.len(), field.rank, vectors(blocks)) && Self::pay(blocks)
     }
 
     /// Relates all blocks that have residual features. O(r · m²), m basis vectors in all.
@@ -99,8 +126,7 @@ impl Relations {
             related_to_later(field, blocks, &stacked, number, scratch)
         })?;
         let count = blocks.len();
-        let mut relations = Vec::new();
-        relations.resize_with(count * count, Relation::default);
+        let mut relations: Vec<Relation> = defaults(count.saturating_mul(count))?;
         for (number, row) in rows.into_iter().enumerate() {
             for (later, [there, back]) in (number + 1..).zip(row) {
                 relations[number * count + later] = there;
@@ -278,8 +304,7 @@ fn related_to_later(
     number: usize,
     scratch: &mut Scratch,
 ) -> Result<Vec<[Relation; 2]>, ResidualError> {
-    let mut pairs = Vec::new();
-    pairs.resize_with(blocks.len() - number - 1, Default::default);
+    let mut pairs: Vec<[Relation; 2]> = defaults(blocks.len() - number - 1)?;
     let (block, side) = (&blocks[number], &stacked.sides[number]);
     if side.size == 0 {
         return Ok(pairs);
@@ -303,10 +328,9 @@ fn related_to_later(
             let norm = dot(gram, gram).sqrt();
             let error = side.error(field, block, (other, &blocks[later]));
             let [there, back] = &mut pairs[later - number - 1];
+            let far = norm + error <= FAR;
             // A norm that is no number is not far.
-            if norm + error <= FAR {
-                // Nothing to keep.
-            } else {
+            if !far {
                 let packed = pack_both(gram, size, &mut there.words, &mut back.words)?;
                 (there.packed, back.packed) = (packed, packed);
             }
@@ -480,9 +504,22 @@ mod tests {
     }
 
     #[test]
+    fn one_search_has_to_be_worth_time_and_memory() {
+        assert!(are_worth(32_768, 512, 8_410) && are_worth(300_000, 200, 16_099));
+        assert!(!are_worth(8_000, 512, 5_000), "so few queries would not pay");
+        assert!(!are_worth(1_000_000, 200, 100_000), "that would be 20 GB");
+    }
+
+    #[test]
+    fn too_many_are_refused() {
+        let refused = defaults::<Relation>(usize::MAX / 2).unwrap_err();
+        assert_eq!(refused.to_string(), format!("no memory for {} bytes", usize::MAX));
+    }
+
+    #[test]
     fn what_is_rough_is_not_related() {
         let smooth = index(Covariance::Rbf);
-        assert!(Relations::pay(&smooth.blocks));
+        assert!(Relations::pay(&smooth.blocks) && Relations::pay_once(&smooth.field, &smooth.blocks));
         // Points on a plane of which a block holds many lengthscales.
         let coords: Vec<f64> = (0..6000).map(|i| f64::from(i * 7919 % 6000) / 60.0).collect();
         let model = CovarianceModel::new(Covariance::Matern12, &[1.0], 1.0);
