@@ -110,6 +110,9 @@ impl ResidualIndex {
 
     /// The `k` nearest predecessors of every point: row `i` of `out` holds min(k, i) ids below `i`.
     ///
+    /// Where that pays, blocks are related for this search alone, if they are not
+    /// ([`relate_blocks`](Self::relate_blocks)), in memory of up to about twice that of V.
+    ///
     /// # Errors
     /// As [`search_members`](Self::search_members).
     pub fn search_predecessors(&self, k: usize, out: &mut Neighborhoods) -> Result<(), ResidualError> {
